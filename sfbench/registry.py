@@ -1,0 +1,134 @@
+"""Plugins: how suites and policies come in, by entry point, without the engine importing any.
+
+An entry point in the group `sfbench.suites` or `sfbench.policies` names a SuitePlugin or a
+PolicyPlugin. These are light: listing them imports no simulator and no torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
+from typing import Any, ClassVar, TypeVar
+
+from sfbench.contracts import Policy, PolicyContext, Suite
+from sfbench.errors import UnknownNameError, UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """What an entry point names.
+
+    Attributes:
+        name: as typed after `suite=` or `policy=`.
+        version: changed behaviour means a new one.
+        summary: one line for `sfbench list`.
+        factory: `module:callable`; imported when the plugin is used.
+        config: `module:Class` of a dataclass; its fields are the keys that can be overridden.
+        config_package: package with more Hydra config files, or None.
+        aliases: other names for it.
+    """
+
+    name: str
+    version: str
+    summary: str
+    factory: str
+    config: str
+    config_package: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    group: ClassVar[str]
+
+    def config_class(self) -> type[Any]:
+        """The dataclass whose fields configure the plugin."""
+        found: type[Any] = resolve_name(self.config)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuitePlugin(Plugin):
+    """A suite; its factory takes an instance of the config class and returns a Suite."""
+
+    group: ClassVar[str] = "sfbench.suites"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyPlugin(Plugin):
+    """A policy; its factory takes a config instance and a PolicyContext and returns a Policy."""
+
+    group: ClassVar[str] = "sfbench.policies"
+
+
+P = TypeVar("P", bound=Plugin)
+
+
+@cache
+def suites() -> Mapping[str, SuitePlugin]:
+    """Every installed suite plugin by name, sorted."""
+    return _load(SuitePlugin)
+
+
+@cache
+def policies() -> Mapping[str, PolicyPlugin]:
+    """Every installed policy plugin by name, sorted."""
+    return _load(PolicyPlugin)
+
+
+def find_suite(name: str) -> SuitePlugin:
+    """The suite of that name or alias. Raises UnknownNameError."""
+    return _find(suites(), "suite", name)
+
+
+def find_policy(name: str) -> PolicyPlugin:
+    """The policy of that name or alias. Raises UnknownNameError."""
+    return _find(policies(), "policy", name)
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteRecipe:
+    """A suite as data, so that a worker process can build its own copy."""
+
+    name: str
+    config: Any
+
+    def build(self) -> Suite:
+        """Import the plugin and make the suite."""
+        suite: Suite = resolve_name(find_suite(self.name).factory)(self.config)
+        return suite
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecipe:
+    """A policy as data: built in the main process, or in each worker."""
+
+    name: str
+    config: Any
+
+    def build(self, context: PolicyContext) -> Policy:
+        """Import the plugin and make the policy."""
+        policy: Policy = resolve_name(find_policy(self.name).factory)(self.config, context)
+        return policy
+
+
+def _load(kind: type[P]) -> dict[str, P]:
+    found: dict[str, P] = {}
+    for entry in entry_points(group=kind.group):
+        try:
+            plugin = entry.load()
+        except Exception as error:
+            raise UsageError(
+                f"plugin '{entry.name}' ({entry.value}) cannot be loaded: {error!r}; "
+                "mend or uninstall the package that declares it"
+            ) from error
+        if not isinstance(plugin, kind):
+            raise UsageError(f"plugin '{entry.name}' ({entry.value}) is not a {kind.__name__}")
+        found[plugin.name] = plugin
+    return dict(sorted(found.items()))
+
+
+def _find(known: Mapping[str, P], kind: str, name: str) -> P:
+    for plugin in known.values():
+        if name == plugin.name or name in plugin.aliases:
+            return plugin
+    names = [label for plugin in known.values() for label in (plugin.name, *plugin.aliases)]
+    raise UnknownNameError(kind, name, names)
