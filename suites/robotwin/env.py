@@ -1,0 +1,128 @@
+"""One running scene of one task and split."""
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sfbench.contracts import EnvSpec, Observation
+from sfbench.errors import SystemFaultError, UnknownNameError
+from sfbench.sim.offscreen import OffscreenRenderer
+
+from .control import Control
+from .expert.bimanual import Bimanual, Script
+from .pose import Array
+from .robot.panda import Side
+from .scene.room import SUBSTEPS
+from .scene.view import Scene
+from .states import StateList, state_rng
+from .tasks.base import TabletopTask
+
+_WARNINGS = {
+    "bad position": mujoco.mjtWarning.mjWARN_BADQPOS,
+    "bad velocity": mujoco.mjtWarning.mjWARN_BADQVEL,
+    "bad acceleration": mujoco.mjtWarning.mjWARN_BADQACC,
+}
+
+
+class RobotwinEnv:
+    """Implements `sfbench.contracts.Env`."""
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        task: TabletopTask,
+        spec: EnvSpec,
+        control: Control,
+        states: StateList,
+    ) -> None:
+        self.spec = spec
+        self.scene = Scene(model)
+        self._task = task
+        self._control = control
+        self._states = states
+        self._low, self._high = spec.action.low, spec.action.high
+        self._renderer: OffscreenRenderer | None = None
+
+    def reset(self, init_state: int, seed: int) -> None:
+        """Start an episode; the clean setting leaves nothing to the seed."""
+        self.reset_candidate(self._states.candidate(init_state))
+
+    def reset_candidate(self, candidate: int) -> None:
+        """Start an episode from a candidate seed's state, whatever its split."""
+        self.scene.reset(self._task.sample(state_rng(self._task.name, candidate)))
+
+    def step(self, action: NDArray[np.float64]) -> None:
+        """One control step; see `sfbench.contracts.Env.step`."""
+        self._control.apply(self.scene, np.clip(action, self._low, self._high))
+        self.scene.step(SUBSTEPS)
+        self._check()
+
+    def observe(self, cameras: Sequence[str]) -> Observation:
+        """Render the named cameras and read the state."""
+        images = {name: self._render(name) for name in cameras}
+        state = np.concatenate(
+            [[*self.scene.arm_qpos(side), self.scene.opening(side)] for side in Side]
+        )
+        return Observation(images=images, state=state)
+
+    def success(self) -> bool:
+        """Whether the task is solved now."""
+        return self._task.success(self.scene)
+
+    def scene_hash(self) -> str:
+        """Empty: the clean setting draws nothing."""
+        return ""
+
+    def get_state(self) -> Array:
+        """MuJoCo's full integration state, with the servo targets."""
+        return self.scene.get_state()
+
+    def set_state(self, state: Array) -> None:
+        """Restore it."""
+        self.scene.set_state(state)
+
+    def expert(self) -> "ScriptedExpert":
+        """The task's scripted solver, from the present state on."""
+        robot = Bimanual(self.scene)
+        return ScriptedExpert(robot, self._task.script(robot, self.scene), self._control)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _render(self, name: str) -> NDArray[np.uint8]:
+        camera = self.spec.camera(name)
+        if camera is None:
+            raise UnknownNameError("camera", name, [item.name for item in self.spec.cameras])
+        if self._renderer is None:
+            self._renderer = OffscreenRenderer(self.scene.model)
+        self.scene.refresh()
+        out = np.empty((camera.height, camera.width, 3), np.uint8)
+        self._renderer.rgb(self.scene.data, int(self.scene.model.camera(name).id), out)
+        return np.ascontiguousarray(out[::-1])
+
+    def _check(self) -> None:
+        data = self.scene.data
+        for text, code in _WARNINGS.items():
+            if data.warning[code].number:
+                raise SystemFaultError(f"{self._task.name}: the simulation diverged ({text})")
+        if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()):
+            raise SystemFaultError(f"{self._task.name}: the simulation diverged (not finite)")
+
+
+class ScriptedExpert:
+    """Turns a task's script into actions of the Env's action space."""
+
+    def __init__(self, robot: Bimanual, script: Script, control: Control) -> None:
+        self._robot = robot
+        self._script = script
+        self._control = control
+
+    def act(self) -> NDArray[np.float64]:
+        """The next action; holds still once the script has ended."""
+        next(self._script, None)
+        return self._control.encode({side: self._robot[side] for side in Side})

@@ -1,0 +1,43 @@
+"""Motion primitives for two arms: scripts are generators that yield once a control step."""
+
+from collections.abc import Iterator
+
+from ..robot.kinematics import arm_kinematics
+from ..robot.panda import Side
+from ..scene.view import Scene
+from .arm import ArmDriver
+
+Script = Iterator[None]
+"""Each `next` advances the arms' targets by one control step."""
+
+
+class Bimanual:
+    """Both arms' targets, and the primitives that move them."""
+
+    def __init__(self, scene: Scene) -> None:
+        solver = arm_kinematics()
+        self._arms = {side: ArmDriver(side, scene, solver) for side in Side}
+
+    def __getitem__(self, side: Side) -> ArmDriver:
+        return self._arms[side]
+
+    def together(self, *scripts: Script) -> Script:
+        """Run several scripts at once, until the last has ended."""
+        running = list(scripts)
+        while running:
+            running = [script for script in running if _advance(script)]
+            if running:
+                yield
+
+    def wait(self, steps: int) -> Script:
+        """Hold the targets."""
+        for _ in range(steps):
+            yield
+
+
+def _advance(script: Script) -> bool:
+    try:
+        next(script)
+    except StopIteration:
+        return False
+    return True
