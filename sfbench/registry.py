@@ -54,7 +54,13 @@ class SuitePlugin(Plugin):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyPlugin(Plugin):
-    """A policy; its factory takes a config instance and a PolicyContext and returns a Policy."""
+    """A policy; its factory takes a config instance and a PolicyContext and returns a Policy.
+
+    Attributes:
+        suite_preset: protocol preset that its checkpoints were made for, or None.
+    """
+
+    suite_preset: str | None = None
 
     group: ClassVar[str] = "sfbench.policies"
 

@@ -22,6 +22,7 @@ from sfbench.contracts.episode import (
     EpisodeSpec,
     Status,
 )
+from sfbench.contracts.images import upright
 from sfbench.contracts.policy import EpisodeContext, Policy, PolicyContext
 from sfbench.contracts.specs import (
     ActionSpec,
@@ -72,4 +73,5 @@ __all__ = [
     "check_compatible",
     "differences",
     "stable_hash",
+    "upright",
 ]

@@ -32,7 +32,10 @@ class Policy(Protocol):
     def act(
         self, observations: Sequence[Observation], slots: Sequence[int]
     ) -> Sequence[NDArray[np.float64]]:
-        """One chunk [K, A] for each observation; any subset of slots, in any order."""
+        """One chunk [K, A] for each observation; any subset of slots, in any order.
+
+        A chunk of no actions (K = 0) gives the episode up: it ends as a failure.
+        """
 
     def close(self) -> None:
         """Release resources; may be called twice."""

@@ -53,6 +53,11 @@ def make_current() -> None:
     _state["context"].make_current()
 
 
+def is_created() -> bool:
+    """Whether the process has its context already."""
+    return _state["context"] is not None
+
+
 def renderer_name() -> str:
     """The context's GL_RENDERER string, such as 'llvmpipe (LLVM 15.0.6, 256 bits)'."""
     make_current()

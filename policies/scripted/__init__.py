@@ -1,0 +1,1 @@
+"""Policies without a network: expert, noop, random, replay."""

@@ -1,0 +1,1 @@
+"""The rollout engine: plan -> scheduler -> workers <-> policy -> journal."""

@@ -1,0 +1,99 @@
+"""Where the episode loop's actions come from: a policy in this process, or one behind a pipe."""
+
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfbench.contracts import Env, EpisodeContext, EpisodeSpec, Observation, Policy
+from sfbench.errors import PolicyError, SfbenchError
+from sfbench.rollout.episode_loop import checked_chunk
+from sfbench.rollout.messages import Abandon, Act, Observed, Operation, StopWorker
+from sfbench.rollout.seeds import policy_seed
+from sfbench.rollout.shared import SlotMemory
+
+
+def episode_context(episode: EpisodeSpec) -> EpisodeContext:
+    """What a policy is told of an episode."""
+    return EpisodeContext(episode=episode, seed=policy_seed(episode.key))
+
+
+def describe(error: BaseException) -> str:
+    """An exception as one line of a row."""
+    if isinstance(error, SfbenchError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+class LocalActor:
+    """A policy in the Env's own process; built anew for every new Env."""
+
+    def __init__(self, build: Callable[[Env], Policy]) -> None:
+        self._build = build
+        self._env: Env | None = None
+        self._policy: Policy | None = None
+
+    def begin(self, env: Env, episode: EpisodeSpec) -> None:
+        """See Actor."""
+        if env is not self._env:
+            self.close()
+            self._env, self._policy = env, self._build(env)
+        assert self._policy is not None
+        try:
+            self._policy.reset(0, episode_context(episode))
+        except Exception as error:
+            raise PolicyError(describe(error)) from error
+
+    def next_chunk(self, observation: Observation) -> tuple[NDArray[np.float64], float]:
+        """See Actor."""
+        assert self._policy is not None
+        assert self._env is not None
+        start_s = time.perf_counter()
+        try:
+            chunks = self._policy.act([observation], [0])
+        except Exception as error:
+            raise PolicyError(describe(error)) from error
+        infer_s = time.perf_counter() - start_s
+        return checked_chunk(_only(chunks), self._env.spec.action.size), infer_s
+
+    def close(self) -> None:
+        """Close the policy, if there is one."""
+        if self._policy is not None:
+            self._policy.close()
+        self._env = self._policy = None
+
+
+class PipeActor:
+    """The policy in the main process: observations go through shared memory, chunks come back."""
+
+    def __init__(self, pipe: "Connection[Any, Any]", memory: SlotMemory, action_size: int) -> None:
+        self._pipe = pipe
+        self._memory = memory
+        self._action_size = action_size
+
+    def begin(self, env: Env, episode: EpisodeSpec) -> None:
+        """The main process has told the policy already."""
+
+    def next_chunk(self, observation: Observation) -> tuple[NDArray[np.float64], float]:
+        """See Actor."""
+        self._memory.put(observation)
+        self._memory.begin(Operation.AWAIT_ACTION)
+        self._pipe.send(Observed())
+        answer = self._pipe.recv()
+        if isinstance(answer, Act):
+            return checked_chunk(answer.chunk, self._action_size), answer.infer_s
+        if isinstance(answer, Abandon):
+            raise PolicyError(answer.error)
+        assert isinstance(answer, StopWorker)
+        raise SystemExit(0)
+
+
+def _only(chunks: Any) -> Any:  # noqa: ANN401 (whatever the policy returned is checked here)
+    try:
+        (chunk,) = chunks
+    except (TypeError, ValueError) as error:
+        raise PolicyError("the policy must return one chunk for each observation") from error
+    return chunk

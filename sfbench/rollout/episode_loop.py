@@ -1,0 +1,185 @@
+"""The episode loop: reset, then observe, ask for a chunk, execute it, until solved or out of steps.
+
+It runs in the process that holds the Env and knows nothing of pipes, videos or progress.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfbench.contracts import Cause, Env, EpisodeSpec, Observation, Status
+from sfbench.errors import InvalidEpisodeError, PolicyError, UsageError
+from sfbench.rollout.messages import Operation, Outcome
+from sfbench.rollout.seeds import scene_seed
+
+
+class Actor(Protocol):
+    """Where action chunks come from."""
+
+    def begin(self, env: Env, episode: EpisodeSpec) -> None:
+        """A new episode starts; raises PolicyError."""
+
+    def next_chunk(self, observation: Observation) -> tuple[NDArray[np.float64], float]:
+        """A checked chunk [K, A] and the seconds of inference; raises PolicyError."""
+
+
+class EpisodeSubscriber(Protocol):
+    """Watches an episode from beside the Env, such as a video recorder."""
+
+    def on_reset(self, env: Env, episode: EpisodeSpec) -> None:
+        """The episode is about to start."""
+
+    def on_step(self, env: Env, action: NDArray[np.float64], steps: int) -> None:
+        """A control step was made with `action`; `steps` so far."""
+
+    def on_end(self, status: Status) -> str | None:
+        """The episode ended; may return the path of a file that it leaves."""
+
+
+@dataclass
+class _Progress:
+    """What is known of an episode so far; survives an exception."""
+
+    steps: int = 0
+    success_step: int | None = None
+    scene: str = ""
+    infer_times_s: list[float] = field(default_factory=list)
+    sim_s: float = 0.0
+    render_s: float = 0.0
+
+
+class EpisodeLoop:
+    """Runs episodes in one Env after another.
+
+    Args:
+        actor: gives the actions.
+        cameras: the ones the policy reads; rendered only when it is asked.
+        subscribers: watch each episode.
+        begin: told of every operation as it starts (for deadlines).
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        cameras: Sequence[str],
+        subscribers: Sequence[EpisodeSubscriber],
+        begin: Callable[[Operation], None],
+    ) -> None:
+        self._actor = actor
+        self._cameras = tuple(cameras)
+        self._subscribers = subscribers
+        self._begin = begin
+
+    def run(self, env: Env, episode: EpisodeSpec) -> Outcome:
+        """One episode. Every exception but UsageError becomes part of the outcome."""
+        progress = _Progress()
+        cause: Cause | None = None
+        error: str | None = None
+        start_s = time.perf_counter()
+        try:
+            status = self._episode(env, episode, progress)
+        except InvalidEpisodeError as reason:
+            status, error = Status.INVALID, str(reason)
+        except PolicyError as reason:
+            status, cause, error = Status.ERROR, Cause.POLICY, str(reason)
+        except UsageError:
+            raise
+        except Exception as reason:  # noqa: BLE001 (whatever a simulator raises is a system error)
+            status, cause, error = Status.ERROR, Cause.SYSTEM, f"{type(reason).__name__}: {reason}"
+        self._begin(Operation.FINISH)
+        left = [subscriber.on_end(status) for subscriber in self._subscribers]
+        return Outcome(
+            status=status,
+            cause=cause,
+            error=error,
+            steps=progress.steps,
+            success_step=progress.success_step,
+            scene=progress.scene,
+            infer_times_s=tuple(progress.infer_times_s),
+            sim_s=progress.sim_s,
+            render_s=progress.render_s,
+            wall_s=time.perf_counter() - start_s,
+            video=next((path for path in left if path), None),
+        )
+
+    def _episode(self, env: Env, episode: EpisodeSpec, progress: _Progress) -> Status:
+        self._begin(Operation.RESET)
+        start_s = time.perf_counter()
+        env.reset(episode.init_state, scene_seed(episode.key))
+        progress.sim_s += time.perf_counter() - start_s
+        progress.scene = env.scene_hash()
+        if env.success():
+            raise InvalidEpisodeError("the task is already solved at reset")
+        self._begin(Operation.POLICY)
+        self._actor.begin(env, episode)
+        for subscriber in self._subscribers:
+            self._begin(Operation.RENDER)
+            subscriber.on_reset(env, episode)
+        while progress.steps < episode.budget_steps:
+            chunk = self._ask(env, progress)
+            if not len(chunk):
+                return Status.FAILURE
+            for action in chunk[: episode.budget_steps - progress.steps]:
+                if self._step(env, action, progress):
+                    progress.success_step = progress.steps
+                    return Status.SUCCESS
+        return Status.FAILURE
+
+    def _ask(self, env: Env, progress: _Progress) -> NDArray[np.float64]:
+        self._begin(Operation.RENDER)
+        start_s = time.perf_counter()
+        observation = env.observe(self._cameras)
+        progress.render_s += time.perf_counter() - start_s
+        check_frames(observation)
+        chunk, infer_s = self._actor.next_chunk(observation)
+        progress.infer_times_s.append(infer_s)
+        return chunk
+
+    def _step(self, env: Env, action: NDArray[np.float64], progress: _Progress) -> bool:
+        self._begin(Operation.STEP)
+        start_s = time.perf_counter()
+        env.step(action)
+        solved = env.success()
+        progress.sim_s += time.perf_counter() - start_s
+        progress.steps += 1
+        for subscriber in self._subscribers:
+            self._begin(Operation.RENDER)
+            subscriber.on_step(env, action, progress.steps)
+        return solved
+
+
+def check_frames(observation: Observation) -> None:
+    """Refuse a frame in which every pixel is the same: a GL backend that lost its context.
+
+    Raises:
+        InvalidEpisodeError: naming the camera.
+    """
+    for name, image in observation.images.items():
+        if image.min() == image.max():
+            raise InvalidEpisodeError(
+                f"corrupt frame: every pixel of camera '{name}' is {int(image.flat[0])}"
+            )
+
+
+def checked_chunk(chunk: object, action_size: int) -> NDArray[np.float64]:
+    """The chunk as float64 [K, A].
+
+    Raises:
+        PolicyError: wrong shape or type, or a value that is not finite.
+    """
+    try:
+        array = np.asarray(chunk, np.float64)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"the policy returned no array of numbers: {error}") from error
+    if array.ndim != 2 or array.shape[1] != action_size:
+        raise PolicyError(
+            f"the policy's chunk has shape {list(array.shape)}; allowed [K, {action_size}]"
+        )
+    if not np.isfinite(array).all():
+        step, item = np.argwhere(~np.isfinite(array))[0]
+        raise PolicyError(f"the policy's chunk holds {array[step, item]} at [{step}, {item}]")
+    return array

@@ -1,0 +1,147 @@
+"""Crashes, hangs and broken policies: retried or recorded, never counted as failures."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from sfbench.contracts import EpisodeRow
+from sfbench.rollout.journal import read_rows
+from tests.conftest import Cli, eval_toy, stable_rows
+
+ONE_TASK = ("tasks=reach", "episodes=3")
+
+
+def row_of(out: Path, init_state: int) -> EpisodeRow:
+    return next(row for row in read_rows(out) if row.init_state == init_state)
+
+
+@pytest.mark.parametrize(
+    "fault", ["crash", "abort", "raise", "hang_step", "hang_reset", "hang_render"]
+)
+def test_a_fault_that_passes_is_retried(cli: Cli, tmp_path: Path, fault: str) -> None:
+    once = tmp_path / "once"
+    once.mkdir()
+    out = tmp_path / "run"
+    extra = (
+        f"suite.fault={fault}",
+        "suite.fault_states=[1]",
+        f"suite.once_folder={once}",
+        "deadline.step_s=2",
+        "deadline.reset_s=2",
+        "deadline.render_s=3",
+    )
+    done = cli(*eval_toy(out, *ONE_TASK, *extra, "workers=2"))
+    assert done.returncode == 0, done.stderr
+    assert row_of(out, 1).attempt == 2
+    assert row_of(out, 1).status == "success"
+    plain = tmp_path / "plain"
+    assert cli(*eval_toy(plain, *ONE_TASK)).returncode == 0
+    assert stable_rows(out) == stable_rows(plain)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("crash", "SIGKILL"),
+        ("abort", "SIGABRT"),
+        ("raise", "the simulator broke"),
+        ("hang_step", "step took more than 1 s"),
+    ],
+)
+def test_a_fault_that_stays_is_an_error_row(
+    cli: Cli, tmp_path: Path, fault: str, text: str
+) -> None:
+    extra = (
+        f"suite.fault={fault}",
+        "suite.fault_states=[1]",
+        "deadline.step_s=1",
+        "max_attempts=2",
+    )
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra))
+    assert done.returncode == 1, done.stderr
+    row = row_of(tmp_path, 1)
+    assert (row.status, row.cause, row.attempt) == ("error", "system", 2)
+    assert row.error is not None
+    assert text in row.error
+    assert [row_of(tmp_path, other).status for other in (0, 2)] == ["success", "success"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [("solved", "already solved at reset"), ("black", "every pixel of camera 'top' is 0")],
+)
+def test_what_cannot_count_is_invalid(cli: Cli, tmp_path: Path, fault: str, text: str) -> None:
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, f"suite.fault={fault}", "suite.fault_states=[1]"))
+    assert done.returncode == 1
+    row = row_of(tmp_path, 1)
+    assert row.status == "invalid"
+    assert row.error is not None
+    assert text in row.error
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("nan", "holds nan at [1, 0]"),
+        ("shape", "shape [4, 1]; allowed [K, 2]"),
+        ("raise", "the policy broke"),
+        ("raise_in_reset", "reset broke"),
+        ("text", "no array of numbers"),
+    ],
+)
+@pytest.mark.parametrize("max_batch", [1, 3])
+def test_a_policy_fault_is_its_own_error(
+    cli: Cli, tmp_path: Path, fault: str, text: str, max_batch: int
+) -> None:
+    """The guilty episode only, also where it shared a batch with others."""
+    extra = (
+        f"policy.fault={fault}",
+        "policy_timeout_s=0.5",
+        f"max_batch={max_batch}",
+        "batch_wait_s=0.5",
+        "workers=3",
+    )
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra, policy="toy_faulty"))
+    assert done.returncode == 1, done.stderr
+    row = row_of(tmp_path, 1)
+    assert (row.status, row.cause) == ("error", "policy")
+    assert row.error is not None
+    assert text in row.error
+    assert [row_of(tmp_path, other).status for other in (0, 2)] == ["success", "success"]
+
+
+def test_a_policy_that_is_too_slow_is_an_error(cli: Cli, tmp_path: Path) -> None:
+    extra = ("policy.fault=slow", "policy_timeout_s=0.5")
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra, policy="toy_faulty"))
+    assert done.returncode == 1, done.stderr
+    assert "took more than 0.5 s" in str(row_of(tmp_path, 1).error)
+    assert row_of(tmp_path, 0).status == "success"
+
+
+def test_too_few_chunks_is_a_policy_error(cli: Cli, tmp_path: Path) -> None:
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, "policy.fault=too_few", policy="toy_faulty"))
+    assert done.returncode == 1
+    assert "1 observations, but 0 chunks" in str(row_of(tmp_path, 1).error)
+
+
+def test_giving_up_is_a_failure(cli: Cli, tmp_path: Path) -> None:
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, "policy.fault=give_up", policy="toy_faulty"))
+    assert done.returncode == 0, done.stderr
+    row = row_of(tmp_path, 1)
+    assert (row.status, row.steps, row.infer_calls) == ("failure", 0, 1)
+
+
+def test_a_batch_that_fails_is_retried_one_by_one(cli: Cli, tmp_path: Path) -> None:
+    extra = ("policy.fault=raise_in_batch", "max_batch=3", "batch_wait_s=0.5", "workers=3")
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra, policy="toy_faulty"))
+    assert done.returncode == 0, done.stderr
+    assert [row.status for row in read_rows(tmp_path)] == ["success"] * 3
+
+
+def test_workers_that_cannot_start_end_the_run(cli: Cli, tmp_path: Path) -> None:
+    start_s = time.monotonic()
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, "deadline.start_s=0.05"))
+    assert done.returncode == 3, done.stderr
+    assert "died while starting" in done.stderr
+    assert time.monotonic() - start_s < 60
