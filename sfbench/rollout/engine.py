@@ -9,7 +9,7 @@ from sfbench.contracts import Cause, EpisodeRow, EpisodeSpec, Policy, RunsIn, St
 from sfbench.errors import StoppedError, UsageError
 from sfbench.rollout.actors import describe, episode_context
 from sfbench.rollout.journal import Journal
-from sfbench.rollout.messages import Abandon, Act, Observed, Outcome, Refused, Start
+from sfbench.rollout.messages import Abandon, Act, Note, Observed, Outcome, Refused, Start
 from sfbench.rollout.pending import Pending, PendingEpisodes
 from sfbench.rollout.pool import Deadlines, Died, WorkerHandle, WorkerPool
 
@@ -188,6 +188,8 @@ class RolloutEngine:
             self._finish(self._running.pop(slot), message)
         elif isinstance(message, Died):
             self._replace(worker, message)
+        elif isinstance(message, Note):
+            self._event(message.text)
         elif isinstance(message, Refused):
             raise UsageError(message.reason)
         else:

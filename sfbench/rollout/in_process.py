@@ -1,5 +1,6 @@
 """Everything in one process, for a debugger: same rows; no retry, deadline or crash isolation."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 from sfbench.contracts import Env, EpisodeSpec, Policy, RunsIn
@@ -23,7 +24,7 @@ class InProcessRunner:
         def of_env(env: Env) -> Policy:
             return build(env) if setup.runs_in is RunsIn.WORKER else policy
 
-        watchers = make_subscribers(setup)
+        watchers = make_subscribers(setup, _to_stderr)
         self._loop = EpisodeLoop(LocalActor(of_env), setup.cameras, watchers, _no_deadline)
 
     def run(
@@ -43,6 +44,10 @@ class InProcessRunner:
                 record(episode, self._loop.run(self._envs.get(episode), episode))
         finally:
             self._envs.close()
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _no_deadline(operation: Operation) -> None:

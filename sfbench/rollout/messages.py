@@ -38,6 +38,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Worker to main: something that the user should read."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     """Main to worker: run this episode."""
 

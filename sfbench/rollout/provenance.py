@@ -25,7 +25,7 @@ def collect(command: Sequence[str], gl_renderer: str | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
-        "gpus": _gpus(),
+        "gpus": gpu_names(),
         "gl_renderer": gl_renderer,
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
         "packages": dict(sorted((item.name, item.version) for item in distributions())),
@@ -58,7 +58,8 @@ def _cpu_name() -> str:
     return platform.processor()
 
 
-def _gpus() -> list[str]:
+def gpu_names() -> list[str]:
+    """Name and driver of every NVIDIA GPU; empty where there is none."""
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         return _output(query).splitlines()

@@ -1,6 +1,6 @@
 """Recording episodes: a subscriber that renders its own frames and pipes them to ffmpeg."""
 
-import sys
+from collections.abc import Callable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -32,9 +32,10 @@ class VideoRecorder:
     A video that cannot be written (no room, no ffmpeg) costs the video, never the episode.
     """
 
-    def __init__(self, run_folder: Path, mode: VideoMode) -> None:
+    def __init__(self, run_folder: Path, mode: VideoMode, warn: Callable[[str], None]) -> None:
         self._run_folder = run_folder
         self._mode = mode
+        self._warn = warn
         self._writer: Any = None
         self._partial = Path()
         self._stem = ""
@@ -82,12 +83,12 @@ class VideoRecorder:
         assert camera is not None
         frame = upright(env.observe([camera.name]).images[camera.name], camera.orientation)
         try:
-            self._writer.send(frame)
+            self._writer.send(np.ascontiguousarray(frame))
         except (OSError, RuntimeError) as error:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        print(f"no video {self._partial}: {error}", file=sys.stderr)
+        self._warn(f"no video {self._partial}: {error}")
         self._writer = None
         with suppress(OSError):
             self._partial.unlink()
@@ -104,6 +105,7 @@ def _open_writer(path: Path, env: Env, every_steps: int) -> Any:  # noqa: ANN401
         (camera.width, camera.height),
         fps=env.spec.action.hz / every_steps,
         macro_block_size=2,
+        quality=None,
         output_params=quality,
     )
     writer.send(None)

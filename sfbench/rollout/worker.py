@@ -19,7 +19,7 @@ from sfbench.errors import SfbenchError
 from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.actors import LocalActor, PipeActor
 from sfbench.rollout.episode_loop import Actor, EpisodeLoop, EpisodeSubscriber
-from sfbench.rollout.messages import Operation, Outcome, Ready, Refused, Start, StopWorker
+from sfbench.rollout.messages import Note, Operation, Outcome, Ready, Refused, Start, StopWorker
 from sfbench.rollout.recording import ActionRecorder
 from sfbench.rollout.shared import SlotLayout, SlotMemory
 from sfbench.rollout.video import VideoMode, VideoRecorder
@@ -77,11 +77,13 @@ class EnvCache:
             self._open.popitem()[1].close()
 
 
-def make_subscribers(setup: WorkerSetup) -> Sequence[EpisodeSubscriber]:
-    """Whatever watches this run's episodes from beside the Env."""
+def make_subscribers(
+    setup: WorkerSetup, warn: Callable[[str], None]
+) -> Sequence[EpisodeSubscriber]:
+    """Whatever watches this run's episodes from beside the Env; `warn` reaches the user."""
     found: list[EpisodeSubscriber] = []
     if setup.video is not VideoMode.NONE:
-        found.append(VideoRecorder(setup.run_folder, setup.video))
+        found.append(VideoRecorder(setup.run_folder, setup.video, warn))
     if setup.record_actions:
         found.append(ActionRecorder(setup.run_folder))
     return found
@@ -107,7 +109,11 @@ def _serve(pipe: "Connection[Any, Any]", memory: SlotMemory, setup: WorkerSetup)
         actor = LocalActor(policy_builder(setup))
     else:
         actor = PipeActor(pipe, memory, suite.env_spec.action.size)
-    loop = EpisodeLoop(actor, setup.cameras, make_subscribers(setup), memory.begin)
+
+    def warn(text: str) -> None:
+        pipe.send(Note(text))
+
+    loop = EpisodeLoop(actor, setup.cameras, make_subscribers(setup, warn), memory.begin)
     pipe.send(Ready())
     while True:
         memory.begin(Operation.IDLE)

@@ -103,8 +103,8 @@ class _Call:
 class TimeLimit:
     """Ends a call that takes longer than `limit_s` as a policy error, instead of hanging the run.
 
-    The policy runs in a thread of its own. A call that overran cannot be stopped; until it returns,
-    further calls fail at once.
+    The policy runs in a thread of its own. A call that overran cannot be stopped; the next one
+    first waits for it, within the same limit.
     """
 
     def __init__(self, policy: Policy, limit_s: float) -> None:
@@ -128,7 +128,7 @@ class TimeLimit:
         """See Policy. Raises PolicyError on a call that took too long."""
         if self._overrun:
             try:
-                self._results.get_nowait()
+                self._results.get(timeout=self._limit_s)
             except queue.Empty:
                 raise PolicyError("the policy is still busy with a call that timed out") from None
             self._overrun = False

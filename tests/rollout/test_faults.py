@@ -112,7 +112,7 @@ def test_a_policy_fault_is_its_own_error(
 
 
 def test_a_policy_that_is_too_slow_is_an_error(cli: Cli, tmp_path: Path) -> None:
-    extra = ("policy.fault=slow", "policy_timeout_s=0.5")
+    extra = ("policy.fault=slow", "policy_timeout_s=0.5", "workers=1")
     done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra, policy="toy_faulty"))
     assert done.returncode == 1, done.stderr
     assert "took more than 0.5 s" in str(row_of(tmp_path, 1).error)

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sfbench.rollout.engine import EngineSettings
 from sfbench.rollout.journal import read_journal, read_rows
-from sfbench.rollout.plan import PlanRequest
-from sfbench.rollout.run import evaluate
 from tests.conftest import eval_toy, stable_rows, start_cli
 
 EPISODES = ("episodes=8", "repeats=2", "policy.noise=3.0")

@@ -36,9 +36,11 @@ SCENE = """
 <camera name="top" pos="0 0 2.5"/>
 <geom type="plane" size="1 1 .1" rgba=".3 .5 .4 1"/>
 <body name="puck" pos="0 0 0.05">
-<joint name="x" type="slide" axis="1 0 0" damping="2"/><joint name="y" type="slide" axis="0 1 0" damping="2"/>
+<joint name="x" type="slide" axis="1 0 0" damping="2"/>
+<joint name="y" type="slide" axis="0 1 0" damping="2"/>
 <geom type="cylinder" size=".08 .04" rgba=".9 .2 .2 1" mass="0.2"/></body>
-<body name="mark" mocap="true" pos="0 0 .01"><geom type="cylinder" size=".1 .005" rgba=".2 .2 .9 1" contype="0" conaffinity="0"/></body>
+<body name="mark" mocap="true" pos="0 0 .01">
+<geom type="cylinder" size=".1 .005" rgba=".2 .2 .9 1" contype="0" conaffinity="0"/></body>
 </worldbody>
 <actuator><motor joint="x" ctrlrange="-2 2"/><motor joint="y" ctrlrange="-2 2"/></actuator></mujoco>
 """

@@ -1,0 +1,69 @@
+# Everything a user types. Each target sets up what it needs on a fresh Debian or Ubuntu machine.
+.DELETE_ON_ERROR:
+.PHONY: help setup gl demo test test-system check clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell command -v $(p) 2>/dev/null)))
+# skip: keep the installed torch; otherwise a requirement, such as torch==2.13.0
+TORCH ?= torch==2.13.0
+GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libosmesa6
+DEMO := results/runs/demo
+
+help:
+	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
+	@echo "make test         the tests (at most 15 minutes)"
+	@echo "make test-system  tests that need Debian packages (as root it installs them)"
+	@echo "make check        lint and types"
+	@echo "make setup        only the environment, in $(VENV)"
+
+setup: gl $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt tests/plugin/pyproject.toml
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+	  || { echo "Python 3.11 or 3.12 is needed. On Debian 12 type: apt-get install -y python3.11-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(MAKE) --no-print-directory _torch
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install -q --no-deps -e tests/plugin
+	@touch $@
+
+# Without a GPU the CPU build is asked for first; an index that lacks it gives its default build.
+.PHONY: _torch
+_torch:
+ifneq ($(TORCH),skip)
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
+	  if command -v nvidia-smi >/dev/null 2>&1; then $(BIN)/pip install -q '$(TORCH)'; \
+	  else $(BIN)/pip install -q '$(TORCH)+cpu' 2>/dev/null || $(BIN)/pip install -q '$(TORCH)'; fi; }
+endif
+
+gl:
+	@missing=""; for p in $(GL_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ] || ! command -v dpkg >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "Rendering without a screen needs: sudo apt-get install -y$$missing"; exit 1; fi
+
+demo: setup
+	$(BIN)/sfbench eval suite=robotwin policy=expert episodes=5 video=all out=$(DEMO)/expert
+	$(BIN)/sfbench eval suite=robotwin policy=random episodes=5 video=all out=$(DEMO)/random
+	$(BIN)/sfbench report $(DEMO)/expert $(DEMO)/random -o $(DEMO)/report
+
+test: setup
+	$(BIN)/python -m pytest -m "not system and not slow"
+
+test-system: setup
+	@if [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; fi
+	$(BIN)/python -m pytest -m system
+
+# An editable install hides renamed packages from the type checker, so it gets an installed copy.
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build/typed build/lib build/bdist*
+	$(BIN)/pip install -q --no-deps --target build/typed .
+	MYPYPATH=build/typed $(BIN)/mypy -p sfbench -p sfbench_suites -p sfbench_policies
+
+clean:
+	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache
