@@ -1,0 +1,1 @@
+"""OpenVLA, OpenVLA-OFT and Spatial Forcing checkpoints, and small models of the same code."""

@@ -1,0 +1,204 @@
+"""What a model's numbers mean: cameras, state and action of the data it was trained on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self, TypeVar
+
+from sfbench.contracts import (
+    ActionSpec,
+    CameraNeed,
+    EnvSpec,
+    Frame,
+    Gripper,
+    Orientation,
+    Quantity,
+    Reference,
+    Rotation,
+    RotationSign,
+    VectorPart,
+    VectorSpec,
+)
+
+LIBERO_CAMERAS = ("agentview", "robot0_eye_in_hand")
+
+# OSC_POSE: changes of the gripper's pose along the world's axes, in units of the controller's
+# output range; 20 of them a second.
+LIBERO_ACTION = ActionSpec(
+    name="action",
+    hz=20.0,
+    parts=(
+        VectorPart(
+            name="eef_pos",
+            quantity=Quantity.POSITION,
+            low=(-1.0,) * 3,
+            high=(1.0,) * 3,
+            frame=Frame.WORLD,
+            reference=Reference.DELTA,
+        ),
+        VectorPart(
+            name="eef_rot",
+            quantity=Quantity.ROTATION,
+            low=(-1.0,) * 3,
+            high=(1.0,) * 3,
+            frame=Frame.WORLD,
+            reference=Reference.DELTA,
+            rotation=Rotation.AXIS_ANGLE,
+        ),
+        VectorPart(
+            name="gripper",
+            quantity=Quantity.GRIPPER,
+            low=(-1.0,),
+            high=(1.0,),
+            gripper=Gripper.CLOSE_POSITIVE,
+        ),
+    ),
+)
+_TURN_RAD = 6.2831855
+LIBERO_STATE = VectorSpec(
+    name="state",
+    parts=(
+        VectorPart(
+            name="eef_pos",
+            quantity=Quantity.POSITION,
+            low=(-2.0,) * 3,
+            high=(2.0,) * 3,
+            frame=Frame.WORLD,
+        ),
+        VectorPart(
+            name="eef_rot",
+            quantity=Quantity.ROTATION,
+            low=(-_TURN_RAD,) * 3,
+            high=(_TURN_RAD,) * 3,
+            frame=Frame.WORLD,
+            rotation=Rotation.AXIS_ANGLE,
+            rotation_sign=RotationSign.AS_SIMULATED,
+        ),
+        VectorPart(
+            name="gripper_qpos",
+            quantity=Quantity.GRIPPER,
+            low=(-0.1,) * 2,
+            high=(0.1,) * 2,
+            gripper=Gripper.FINGER_POSITIONS,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """What a model was trained to read and write.
+
+    Attributes:
+        cameras: names, in the model's order of views.
+        orientation: of the images it was trained on.
+        action: its action space.
+        state: its state vector; None if it reads none.
+    """
+
+    cameras: tuple[str, ...]
+    orientation: Orientation
+    action: ActionSpec
+    state: VectorSpec | None
+
+    @property
+    def grippers(self) -> tuple[slice, ...]:
+        """Where gripper numbers lie in an action."""
+        return tuple(
+            self.action.slice_of(part.name)
+            for part in self.action.parts
+            if part.quantity is Quantity.GRIPPER
+        )
+
+    def given_orientations(self, env: EnvSpec) -> tuple[Orientation, ...]:
+        """How the suite gives each view; the model's own orientation for a camera it lacks.
+
+        Any orientation can be turned into any other without loss, so a difference is no mismatch.
+        """
+        found = [env.camera(name) for name in self.cameras]
+        return tuple(self.orientation if one is None else one.orientation for one in found)
+
+    def needs(self, env: EnvSpec) -> tuple[CameraNeed, ...]:
+        """The cameras as a PolicySpec states them."""
+        pairs = zip(self.cameras, self.given_orientations(env), strict=True)
+        return tuple(CameraNeed(name=name, orientation=how) for name, how in pairs)
+
+    def named_as(self, env: EnvSpec) -> Self:
+        """The same, with the suite's own names for parts; their conventions are compared later."""
+        return replace(
+            self,
+            action=_renamed(self.action, env.action),
+            state=None if self.state is None else _renamed(self.state, env.state),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        return {
+            "cameras": list(self.cameras),
+            "orientation": self.orientation.value,
+            "action": asdict(self.action),
+            "state": None if self.state is None else asdict(self.state),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of `to_json`."""
+        action, state = data["action"], data["state"]
+        return cls(
+            cameras=tuple(data["cameras"]),
+            orientation=Orientation(data["orientation"]),
+            action=ActionSpec(name=action["name"], hz=action["hz"], parts=_parts(action["parts"])),
+            state=None
+            if state is None
+            else VectorSpec(name=state["name"], parts=_parts(state["parts"])),
+        )
+
+
+def libero_interface(cameras: Sequence[str], reads_state: bool) -> Interface:
+    """What the published LIBERO checkpoints read and write."""
+    return Interface(
+        cameras=tuple(cameras),
+        orientation=Orientation.MIRRORED,
+        action=LIBERO_ACTION,
+        state=LIBERO_STATE if reads_state else None,
+    )
+
+
+def suite_interface(env: EnvSpec, cameras: Sequence[str]) -> Interface:
+    """A suite's own conventions, for a model that is trained on its demonstrations."""
+    return Interface(
+        cameras=tuple(cameras) or tuple(camera.name for camera in env.cameras),
+        orientation=Orientation.UPRIGHT,
+        action=env.action,
+        state=env.state,
+    )
+
+
+Spec = TypeVar("Spec", bound=VectorSpec)
+
+
+def _renamed(spec: Spec, like: VectorSpec) -> Spec:
+    if [part.size for part in spec.parts] != [part.size for part in like.parts]:
+        return spec
+    pairs = zip(spec.parts, like.parts, strict=True)
+    return replace(spec, parts=tuple(replace(mine, name=theirs.name) for mine, theirs in pairs))
+
+
+_ENUMS = {
+    "quantity": Quantity,
+    "frame": Frame,
+    "reference": Reference,
+    "rotation": Rotation,
+    "rotation_sign": RotationSign,
+    "gripper": Gripper,
+}
+
+
+def _parts(data: Sequence[Mapping[str, Any]]) -> tuple[VectorPart, ...]:
+    parts = []
+    for part in data:
+        values = dict(part)
+        for name, kind in _ENUMS.items():
+            values[name] = None if values[name] is None else kind(values[name])
+        values["low"], values["high"] = tuple(values["low"]), tuple(values["high"])
+        parts.append(VectorPart(**values))
+    return tuple(parts)

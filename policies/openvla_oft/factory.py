@@ -1,0 +1,181 @@
+"""Building a policy from its settings."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from sfbench.contracts import Json, PolicyContext, VectorSpec
+from sfbench.errors import UnknownNameError, UsageError
+
+from .adapter import OpenVlaPolicy, describe, torch_device, torch_dtype
+from .architecture import Architecture
+from .bundle import (
+    Bundle,
+    TrainingData,
+    fresh,
+    is_own_folder,
+    load_bundle,
+)
+from .config import OpenVla7bConfig, OpenVlaOft7bConfig, SmallConfig
+from .conventions import libero_interface, suite_interface
+from .initial import random_model
+from .loading import WeightSources, load_model
+from .presets import OPENVLA_7B, OPENVLA_OFT_7B, OPENVLA_OFT_MICRO, OPENVLA_OFT_MINI
+from .processing.gripper import GripperRule
+from .processing.images import ImageStep
+from .processing.prompt import BARE_PROMPT, OPENVLA_PROMPT
+from .processing.scaling import VectorStatistics
+from .processor import ProcessingConfig, Processor
+from .published import choose_statistics, locate, read_published
+from .tokenizer import WordTokenizer
+
+SMALL_PROCESSING = ProcessingConfig(
+    image_steps=(ImageStep.LANCZOS3,), prompt=BARE_PROMPT, gripper=GripperRule.AS_IS
+)
+"""How small models are trained and run unless a trainer decides otherwise."""
+
+
+def make_openvla_7b(config: OpenVla7bConfig, context: PolicyContext) -> OpenVlaPolicy:
+    """Factory of `openvla_7b`."""
+    return _published("openvla_7b", OPENVLA_7B, config, context)
+
+
+def make_openvla_oft_7b(config: OpenVlaOft7bConfig, context: PolicyContext) -> OpenVlaPolicy:
+    """Factory of `openvla_oft_7b`."""
+    return _published("openvla_oft_7b", OPENVLA_OFT_7B, config, context)
+
+
+def make_openvla_oft_7b_sf(config: OpenVlaOft7bConfig, context: PolicyContext) -> OpenVlaPolicy:
+    """Factory of `openvla_oft_7b_sf`: the same code, other checkpoints."""
+    return _published("openvla_oft_7b_sf", OPENVLA_OFT_7B, config, context)
+
+
+def make_openvla_oft_mini(config: SmallConfig, context: PolicyContext) -> OpenVlaPolicy:
+    """Factory of `openvla_oft_mini`."""
+    return _small("openvla_oft_mini", OPENVLA_OFT_MINI, config, context)
+
+
+def make_openvla_oft_micro(config: SmallConfig, context: PolicyContext) -> OpenVlaPolicy:
+    """Factory of `openvla_oft_micro`."""
+    return _small("openvla_oft_micro", OPENVLA_OFT_MICRO, config, context)
+
+
+def published_bundle(config: OpenVla7bConfig, preset: Architecture) -> tuple[Bundle, list[Path]]:
+    """A published checkpoint, read and checked, and the files its weights came from.
+
+    Raises:
+        MissingError, UsageError: see `loading` and `published`.
+    """
+    folder = locate(config.checkpoint, config.revision)
+    base = locate(config.base_checkpoint) if config.base_checkpoint else None
+    dtype, device = torch_dtype(config.dtype), torch_device(config.device)
+    if is_own_folder(folder):
+        return load_bundle(folder, dtype, device), WeightSources(folder).files()
+    files = read_published(folder, base, preset)
+    reads_state = bool(preset.proprio_dim)
+    action, state = choose_statistics(files.statistics, config.statistics_key, reads_state)
+    processor = Processor(
+        _libero_processing(config),
+        files.architecture,
+        libero_interface(config.cameras, reads_state),
+        files.tokenizer,
+        action,
+        state,
+    )
+    sources = WeightSources(folder, base)
+    model = load_model(files.architecture, sources, dtype, device)
+    return Bundle(model, processor), sources.files()
+
+
+def _published(
+    name: str, preset: Architecture, config: OpenVla7bConfig, context: PolicyContext
+) -> OpenVlaPolicy:
+    _need_weights(name, config.checkpoint, config.random_weights_seed)
+    card: dict[str, Json] = {"statistics_key": config.statistics_key}
+    if config.random_weights_seed is None:
+        bundle, files = published_bundle(config, preset)
+        card["weights"] = fingerprint(files)
+    else:
+        bundle = _random_published(config, preset, config.random_weights_seed)
+        card["weights"] = f"random, seed {config.random_weights_seed}"
+    described = describe(name, config.open_loop_steps, config.checkpoint, card)
+    return OpenVlaPolicy(bundle, context, described)
+
+
+def _small(
+    name: str, preset: Architecture, config: SmallConfig, context: PolicyContext
+) -> OpenVlaPolicy:
+    _need_weights(name, config.checkpoint, config.random_weights_seed)
+    dtype, device = torch_dtype(config.dtype), torch_device(config.device)
+    if config.random_weights_seed is None:
+        folder = locate(config.checkpoint)
+        bundle = load_bundle(folder, dtype, device)
+        card: dict[str, Json] = {"weights": fingerprint(WeightSources(folder).files())}
+    else:
+        interface = suite_interface(context.env_spec, config.cameras)
+        data = TrainingData(
+            interface=interface,
+            instructions=(),
+            action_statistics=_bounds(interface.action),
+            state_statistics=None if interface.state is None else _bounds(interface.state),
+        )
+        bundle = fresh(preset, SMALL_PROCESSING, data, config.random_weights_seed)
+        bundle.model.to(device=device, dtype=dtype)
+        card = {"weights": f"random, seed {config.random_weights_seed}"}
+    described = describe(name, config.open_loop_steps, config.checkpoint, card)
+    return OpenVlaPolicy(bundle, context, described)
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """16 hex digits of the SHA-256 over the contents of weight files, in order of name."""
+    total = hashlib.sha256()
+    for file in sorted(files, key=lambda path: path.name):
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()[:16]
+
+
+def _need_weights(name: str, checkpoint: str, seed: int | None) -> None:
+    if not checkpoint and seed is None:
+        raise UsageError(
+            f"policy {name} needs weights: type policy.checkpoint=FOLDER or hub id, or "
+            "policy.random_weights_seed=0 for an untrained network"
+        )
+    if checkpoint and seed is not None:
+        raise UsageError(f"policy {name}: give checkpoint or random_weights_seed, not both")
+
+
+def _libero_processing(config: OpenVla7bConfig) -> ProcessingConfig:
+    known = [step.value for step in ImageStep]
+    for step in config.image_steps:
+        if step not in known:
+            raise UnknownNameError("image step", step, known)
+    return ProcessingConfig(
+        image_steps=tuple(ImageStep(step) for step in config.image_steps),
+        prompt=OPENVLA_PROMPT,
+        gripper=GripperRule.OPEN_ONE,
+    )
+
+
+def _random_published(config: OpenVla7bConfig, preset: Architecture, seed: int) -> Bundle:
+    interface = libero_interface(config.cameras, bool(preset.proprio_dim))
+    room = preset.language.token_vocab - preset.action_bins
+    processor = Processor(
+        _libero_processing(config),
+        preset,
+        interface,
+        WordTokenizer.from_texts([OPENVLA_PROMPT], room),
+        _bounds(interface.action),
+        None if interface.state is None else _bounds(interface.state),
+    )
+    model = random_model(preset, seed, torch_dtype(config.dtype), torch_device(config.device))
+    return Bundle(model, processor)
+
+
+def _bounds(spec: VectorSpec) -> VectorStatistics:
+    low, high = spec.low, spec.high
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise UsageError(f"the suite's {spec.name} has infinite bounds; train a model first")
+    return VectorStatistics.from_bounds(low, high)

@@ -1,0 +1,41 @@
+"""Entry points of the OpenVLA family."""
+
+from sfbench.registry import PolicyPlugin
+
+_HERE = "sfbench_policies.openvla_oft"
+
+OPENVLA_7B = PolicyPlugin(
+    name="openvla_7b",
+    version="1",
+    summary="OpenVLA 7B and its fine-tuned checkpoints: one image, action tokens one by one",
+    factory=f"{_HERE}.factory:make_openvla_7b",
+    config=f"{_HERE}.config:OpenVla7bConfig",
+)
+OPENVLA_OFT_7B = PolicyPlugin(
+    name="openvla_oft_7b",
+    version="1",
+    summary="OpenVLA-OFT 7B: two images and state, 8 actions a call",
+    factory=f"{_HERE}.factory:make_openvla_oft_7b",
+    config=f"{_HERE}.config:OpenVlaOft7bConfig",
+)
+OPENVLA_OFT_7B_SF = PolicyPlugin(
+    name="openvla_oft_7b_sf",
+    version="1",
+    summary="OpenVLA-OFT 7B fine-tuned with Spatial Forcing: same code, other checkpoints",
+    factory=f"{_HERE}.factory:make_openvla_oft_7b_sf",
+    config=f"{_HERE}.config:OpenVlaOft7bConfig",
+)
+OPENVLA_OFT_MINI = PolicyPlugin(
+    name="openvla_oft_mini",
+    version="1",
+    summary="OpenVLA-OFT at 6 million parameters: trained on a CPU, for any suite",
+    factory=f"{_HERE}.factory:make_openvla_oft_mini",
+    config=f"{_HERE}.config:SmallConfig",
+)
+OPENVLA_OFT_MICRO = PolicyPlugin(
+    name="openvla_oft_micro",
+    version="1",
+    summary="OpenVLA-OFT at half a million parameters: for tests",
+    factory=f"{_HERE}.factory:make_openvla_oft_micro",
+    config=f"{_HERE}.config:SmallConfig",
+)

@@ -1,0 +1,1 @@
+"""Pre- and post-processing, one tested transform a file; numpy only."""
