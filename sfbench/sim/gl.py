@@ -4,6 +4,7 @@
 at first use, so that a run that renders nothing needs no GL at all.
 """
 
+import atexit
 import os
 from enum import StrEnum
 from typing import Any
@@ -50,6 +51,8 @@ def make_current() -> None:
     """
     if _state["context"] is None:
         _state["context"] = _create(_state["backend"])
+        # Left to the interpreter's end, mujoco's own clean-up finds OpenGL unloaded and complains.
+        atexit.register(_state["context"].free)
     _state["context"].make_current()
 
 

@@ -15,6 +15,7 @@ from sfbench.contracts import (
     PolicySpec,
     RunsIn,
 )
+from sfbench_toy.suite import ToyConfig, env_spec
 
 FAULTS = (
     "none",
@@ -66,6 +67,7 @@ class FaultyConfig(ChaseConfig):
 
 class Chase:
     def __init__(self, config: ChaseConfig, context: PolicyContext) -> None:
+        expected = env_spec(ToyConfig())
         self._config = config
         self._streams: dict[int, np.random.Generator] = {}
         self._frames: dict[int, float] = {}
@@ -75,8 +77,8 @@ class Chase:
             cameras=(
                 CameraNeed(name=config.camera, height=config.image_px, width=config.image_px),
             ),
-            action=replace(context.env_spec.action, hz=config.hz),
-            state=context.env_spec.state,
+            action=replace(expected.action, hz=config.hz),
+            state=expected.state,
             chunk_steps=config.chunk_steps,
             open_loop_steps=config.chunk_steps,
             checkpoint=config.checkpoint,

@@ -33,7 +33,7 @@ from sfbench.sim.offscreen import OffscreenRenderer
 SCENE = """
 <mujoco><option timestep="0.01"/>
 <worldbody><light pos="0 0 3"/>
-<camera name="top" pos="0 0 2.5"/>
+<camera name="top" pos="0 0 2.5"/><camera name="wide" pos="0 0 2.5"/>
 <geom type="plane" size="1 1 .1" rgba=".3 .5 .4 1"/>
 <body name="puck" pos="0 0 0.05">
 <joint name="x" type="slide" axis="1 0 0" damping="2"/>
@@ -152,9 +152,9 @@ class ToyEnv:
     def __init__(self, config: ToyConfig, spec: EnvSpec, task: str, split: Split) -> None:
         self.spec = spec
         self._config, self._task, self._split = config, task, split
-        self._model = mujoco.MjModel.from_xml_string(SCENE)
-        self._model.dof_damping[:] = config.damping
-        self._data = mujoco.MjData(self._model)
+        self.model = mujoco.MjModel.from_xml_string(SCENE)
+        self.model.dof_damping[:] = config.damping
+        self.data = mujoco.MjData(self.model)
         self._renderer: OffscreenRenderer | None = None
         self._fault = "none"
         self._drawn = 0.0
@@ -163,28 +163,28 @@ class ToyEnv:
         sizes = {Split.TRAIN: 1000, Split.SELECT: 10, Split.EVAL: 20}
         if not 0 <= init_state < sizes[self._split]:
             raise UsageError(f"init_state {init_state}: allowed 0 to {sizes[self._split] - 1}")
-        mujoco.mj_resetData(self._model, self._data)
+        mujoco.mj_resetData(self.model, self.data)
         rng = np.random.default_rng([init_state, list(Split).index(self._split)])
         angle, far = rng.uniform(0, 2 * np.pi), self._task == "reach_far"
         distance_m = rng.uniform(0.5, 0.7) if far else rng.uniform(0.25, 0.45)
-        self._data.mocap_pos[0, :2] = distance_m * np.cos(angle), distance_m * np.sin(angle)
-        # The seed draws the friction, so that scene hashes are not all equal.
+        self.data.mocap_pos[0, :2] = distance_m * np.cos(angle), distance_m * np.sin(angle)
+        # The seed draws the strength of a push, so that scene hashes are not all equal.
         self._drawn = float(np.random.default_rng(seed).uniform(0.9, 1.1))
-        self._model.dof_damping[:] = self._config.damping * self._drawn
         self._fault = self._due_fault(init_state)
         if self._fault == "hang_reset":
             time.sleep(3600)
         if self._fault == "solved":
-            self._data.mocap_pos[0, :2] = 0
-        mujoco.mj_forward(self._model, self._data)
+            self.data.mocap_pos[0, :2] = 0
+        mujoco.mj_forward(self.model, self.data)
 
     def step(self, action: NDArray[np.float64]) -> None:
-        if self._data.time > 0.2:
+        if self.data.time > 0.2:
             self._misbehave()
         if self._config.step_s:
             time.sleep(self._config.step_s)
-        self._data.ctrl[:] = np.clip(action, self.spec.action.low, self.spec.action.high)
-        mujoco.mj_step(self._model, self._data, 5)
+        push = np.clip(action, self.spec.action.low, self.spec.action.high)
+        self.data.ctrl[:] = self._drawn * push
+        mujoco.mj_step(self.model, self.data, 5)
 
     def observe(self, cameras: Sequence[str]) -> Observation:
         images = {}
@@ -192,32 +192,32 @@ class ToyEnv:
             time.sleep(3600)
         for name in cameras:
             if self._renderer is None:
-                self._renderer = OffscreenRenderer(self._model)
+                self._renderer = OffscreenRenderer(self.model)
             camera = self.spec.camera(name)
             assert camera is not None
             out = np.empty((camera.height, camera.width, 3), np.uint8)
-            images[name] = self._renderer.rgb(self._data, 0, out)[::-1]
+            images[name] = self._renderer.rgb(self.data, self.model.camera(name).id, out)[::-1]
             if self._fault == "black":
                 images[name] = np.zeros_like(out)
-        puck, mark = self._data.qpos[:2], self._data.mocap_pos[0, :2]
+        puck, mark = self.data.qpos[:2], self.data.mocap_pos[0, :2]
         return Observation(images=images, state=np.concatenate([puck, mark]))
 
     def success(self) -> bool:
-        apart_m = np.linalg.norm(self._data.qpos[:2] - self._data.mocap_pos[0, :2])
+        apart_m = np.linalg.norm(self.data.qpos[:2] - self.data.mocap_pos[0, :2])
         return bool(apart_m < RADIUS_M[self._task])
 
     def scene_hash(self) -> str:
         return stable_hash(self._drawn)
 
     def get_state(self) -> NDArray[np.float64]:
-        size = mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_INTEGRATION)
+        size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
         state = np.empty(size)
-        mujoco.mj_getState(self._model, self._data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        mujoco.mj_getState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
         return state
 
     def set_state(self, state: NDArray[np.float64]) -> None:
-        mujoco.mj_setState(self._model, self._data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
-        mujoco.mj_forward(self._model, self._data)
+        mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        mujoco.mj_forward(self.model, self.data)
 
     def expert(self) -> Expert:
         return ToyExpert(self)

@@ -1,0 +1,1 @@
+"""Measurements of our own speed, always against a floor in the same run."""
