@@ -63,7 +63,8 @@ def refuse(*_): raise AssertionError("asked a question")
 builtins.input = refuse
 before = dict(os.environ)
 import {modules}
-changed = [name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)]
+names = before.keys() | os.environ.keys()
+changed = [name for name in names if before.get(name) != os.environ.get(name)]
 print(json.dumps({{"changed": changed, "loaded": sorted(sys.modules)}}))
 """
 
