@@ -15,6 +15,9 @@ from .scene.view import Scene
 _MAX_STEP = np.asarray(MAX_JOINT_SPEED) / CONTROL_HZ
 """Largest change of a joint's target in a control step, rad: the real arm's speed limits."""
 
+MAX_OPENING_STEP = 0.125
+"""Largest change of a gripper's target in a control step: 0.1 m/s for each finger."""
+
 
 class Control(Protocol):
     """Reads and writes actions of one action space. Keeps no state: that is in the servos."""
@@ -83,5 +86,9 @@ def make_control(space: ActionSpace) -> Control:
 
 
 def _follow(scene: Scene, side: Side, qpos: Array, opening: float) -> None:
-    start = scene.arm_target(side)
-    scene.command(side, start + np.clip(qpos - start, -_MAX_STEP, _MAX_STEP), opening)
+    start, grip = scene.arm_target(side), scene.grip_target(side)
+    scene.command(
+        side,
+        start + np.clip(qpos - start, -_MAX_STEP, _MAX_STEP),
+        grip + float(np.clip(opening - grip, -MAX_OPENING_STEP, MAX_OPENING_STEP)),
+    )

@@ -64,7 +64,12 @@ class Pose:
 
     def raised(self, height_m: float) -> "Pose":
         """The same pose, higher."""
-        return Pose(self.pos + np.array([0.0, 0.0, height_m]), self.quat)
+        return Pose(self.pos + up(height_m), self.quat)
+
+
+def up(height_m: float) -> Array:
+    """The vector straight up."""
+    return np.array([0.0, 0.0, height_m])
 
 
 def yaw_quat(angle_rad: float) -> Array:

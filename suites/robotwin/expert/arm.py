@@ -19,6 +19,9 @@ _JOINT_SHARE = 0.85
 _PEAK = 1.875
 """Peak over mean speed of a minimum-jerk profile."""
 
+Path = list[tuple[Pose, Array]]
+"""Tool poses (table frame) and joint angles, one a control step."""
+
 
 class ArmDriver:
     """An arm's commanded tool pose (table frame), joint targets and gripper opening."""
@@ -46,11 +49,14 @@ class ArmDriver:
             speed: factor on the peak speeds.
         """
         for pose in poses:
-            for step_pose, step_qpos in self._path(pose, speed):
-                self.pose, self.qpos = step_pose, step_qpos
-                yield
+            yield from self.follow(self.path(pose, self.duration(pose, speed)))
 
-    def grip(self, opening: float, steps: int = 8) -> Iterator[None]:
+    def follow(self, path: Path) -> Iterator[None]:
+        """Move along a planned path."""
+        for self.pose, self.qpos in path:
+            yield
+
+    def grip(self, opening: float, steps: int = 10) -> Iterator[None]:
         """Set the gripper, and give it time."""
         self.opening = opening
         for _ in range(steps):
@@ -75,23 +81,25 @@ class ArmDriver:
     def _solve(self, pose: Pose, start: Array, iterations: int = 20) -> Solution:
         return self._solver.solve(self._to_base @ pose, start, iterations)
 
-    def _path(self, goal: Pose, speed: float) -> list[tuple[Pose, Array]]:
+    def duration(self, goal: Pose, speed: float = 1.0) -> float:
+        """Seconds that a straight move needs, within the tool's and the joints' speed limits."""
         length = float(np.linalg.norm(goal.pos - self.pose.pos))
         angle = angle_between(goal.quat, self.pose.quat)
         mean_s = max(length / (SPEED_M_S * speed), angle / (SPEED_RAD_S * speed))
         seconds = max(_PEAK * mean_s, 2 / CONTROL_HZ)
         limit = np.asarray(MAX_JOINT_SPEED) * _JOINT_SHARE / CONTROL_HZ
         for _ in range(4):
-            path = self._sampled(goal, seconds)
+            path = self.path(goal, seconds)
             joints = np.stack([self.qpos, *(qpos for _, qpos in path)])
             excess = float(np.max(np.abs(np.diff(joints, axis=0)) / limit))
             if excess <= 1:
                 break
             seconds *= excess * 1.05
-        return path
+        return seconds
 
-    def _sampled(self, goal: Pose, seconds: float) -> list[tuple[Pose, Array]]:
-        count = int(np.ceil(seconds * CONTROL_HZ))
+    def path(self, goal: Pose, seconds: float) -> Path:
+        """A straight minimum-jerk move of that duration, one entry a control step."""
+        count = int(np.ceil(seconds * CONTROL_HZ - 1e-9))
         path, qpos = [], self.qpos
         for index in range(1, count + 1):
             pose = _between(self.pose, goal, _minimum_jerk(index / count))

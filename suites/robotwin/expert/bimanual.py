@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ..pose import Pose
 from ..robot.kinematics import arm_kinematics
 from ..robot.panda import Side
 from ..scene.view import Scene
@@ -28,6 +29,13 @@ class Bimanual:
             running = [script for script in running if _advance(script)]
             if running:
                 yield
+
+    def go_together(self, goals: dict[Side, Pose], speed: float = 1.0) -> Script:
+        """Move both tools on straight lines that start and end at the same time."""
+        seconds = max(self[side].duration(goal, speed) for side, goal in goals.items())
+        return self.together(
+            *(self[side].follow(self[side].path(goal, seconds)) for side, goal in goals.items())
+        )
 
     def wait(self, steps: int) -> Script:
         """Hold the targets."""

@@ -20,8 +20,8 @@ class Side(StrEnum):
 
 
 JOINTS = tuple(f"joint{index}" for index in range(1, 8))
-HOME_QPOS = (0.0, 0.19634954084936207, 0.0, -2.617993877991494, 0.0, 2.941592653589793, 0.78539816)
-"""Joint angles at reset, rad; RoboTwin's home for the Panda."""
+HOME_QPOS = (0.0, -0.6, 0.0, -2.7, 0.0, 2.1, 0.7853981633974483)
+"""Joint angles at reset, rad: the tool points straight down, 31 cm above the table."""
 
 FINGER_TRAVEL_M = 0.04
 """Each finger's travel; the gripper's opening is twice this."""

@@ -54,10 +54,19 @@ def build_room(config: RobotwinConfig, name: str) -> Mjcf:
     """Everything but the task's objects. Bodies of the task go to world coordinates."""
     model = Mjcf.empty(name)
     model.section("compiler").attrib.update(angle="radian", autolimits="true")
+    # Fewer line-search iterations (10 were tried) leave a grasp unsolved now and then, and the
+    # block shoots out of the hand.
     add(
-        model.root, "option", timestep=TIMESTEP_S, integrator="implicitfast", cone="elliptic",
-        impratio=10, iterations=20, ls_iterations=10, tolerance=1e-8,
-    )  # fmt: skip
+        model.root,
+        "option",
+        timestep=TIMESTEP_S,
+        integrator="implicitfast",
+        cone="elliptic",
+        impratio=10,
+        iterations=50,
+        ls_iterations=50,
+        tolerance=1e-8,
+    )
     _add_visual_settings(model, config)
     _add_furniture(model)
     for side in Side:
@@ -70,10 +79,11 @@ def build_room(config: RobotwinConfig, name: str) -> Mjcf:
 def _add_visual_settings(model: Mjcf, config: RobotwinConfig) -> None:
     look = model.section("visual")
     add(
-        look, "global",
+        look,
+        "global",
         offwidth=max(config.camera_width, config.video_width),
         offheight=max(config.camera_height, config.video_height),
-    )  # fmt: skip
+    )
     add(look, "quality", shadowsize=512, offsamples=4)
     add(
         look,

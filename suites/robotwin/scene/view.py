@@ -51,6 +51,10 @@ class Scene:
         """Gripper opening, 0 closed to 1 open."""
         return float(self.data.qpos[self._finger_qpos[side]].mean() / FINGER_TRAVEL_M)
 
+    def grip_target(self, side: Side) -> float:
+        """The gripper servo's target, 0 closed to 1 open."""
+        return float(self.data.ctrl[self._grip_ctrl[side]]) / FINGER_TRAVEL_M
+
     def command(self, side: Side, qpos: Array, opening: float) -> None:
         """Set an arm's servo targets."""
         self.data.ctrl[self._arm_ctrl[side]] = qpos
