@@ -1,0 +1,1 @@
+"""A user's own policy from a Python file, without packaging it."""
