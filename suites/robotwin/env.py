@@ -45,6 +45,16 @@ class RobotwinEnv:
         self._low, self._high = spec.action.low, spec.action.high
         self._renderer: OffscreenRenderer | None = None
 
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The compiled scene, for benchmarks against bare MuJoCo."""
+        return self.scene.model
+
+    @property
+    def data(self) -> mujoco.MjData:
+        """Its simulation state; controls stay constant within a control step."""
+        return self.scene.data
+
     def reset(self, init_state: int, seed: int) -> None:
         """Start an episode; the clean setting leaves nothing to the seed."""
         self.reset_candidate(self._states.candidate(init_state))
