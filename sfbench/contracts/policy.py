@@ -27,7 +27,11 @@ class Policy(Protocol):
     spec: PolicySpec
 
     def reset(self, slot: int, context: EpisodeContext) -> None:
-        """A new episode starts in `slot`; forget all about the one before."""
+        """A new episode starts in `slot`; forget all about the one before.
+
+        This and `act` may raise. SystemFaultError: not the policy's fault (its server is gone); the
+        episode is retried. StoppedError: the run cannot go on. All else is an error of the policy.
+        """
 
     def act(
         self, observations: Sequence[Observation], slots: Sequence[int]

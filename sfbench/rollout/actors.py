@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfbench.contracts import Env, EpisodeContext, EpisodeSpec, Observation, Policy
-from sfbench.errors import PolicyError, SfbenchError
+from sfbench.contracts import Cause, Env, EpisodeContext, EpisodeSpec, Observation, Policy
+from sfbench.errors import PolicyError, SfbenchError, StoppedError, SystemFaultError
 from sfbench.rollout.episode_loop import checked_chunk
 from sfbench.rollout.messages import Abandon, Act, Observed, Operation, StopWorker
 from sfbench.rollout.seeds import policy_seed
@@ -26,6 +26,22 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SfbenchError):
         return str(error)
     return f"{type(error).__name__}: {error}"
+
+
+def cause_of(error: Exception) -> Cause:
+    """Whose fault it is that a policy raised.
+
+    Raises:
+        StoppedError: if it is one; the run cannot go on.
+    """
+    if isinstance(error, StoppedError):
+        raise error
+    return Cause.SYSTEM if isinstance(error, SystemFaultError) else Cause.POLICY
+
+
+def fault(text: str, cause: Cause) -> SfbenchError:
+    """The error that ends an episode with that cause."""
+    return SystemFaultError(text) if cause is Cause.SYSTEM else PolicyError(text)
 
 
 class LocalActor:
@@ -45,7 +61,7 @@ class LocalActor:
         try:
             self._policy.reset(0, episode_context(episode))
         except Exception as error:
-            raise PolicyError(describe(error)) from error
+            raise fault(describe(error), cause_of(error)) from error
 
     def next_chunk(self, observation: Observation) -> tuple[NDArray[np.float64], float]:
         """See Actor."""
@@ -55,7 +71,7 @@ class LocalActor:
         try:
             chunks = self._policy.act([observation], [0])
         except Exception as error:
-            raise PolicyError(describe(error)) from error
+            raise fault(describe(error), cause_of(error)) from error
         infer_s = time.perf_counter() - start_s
         return checked_chunk(_only(chunks), self._env.spec.action.size), infer_s
 
@@ -86,7 +102,7 @@ class PipeActor:
         if isinstance(answer, Act):
             return checked_chunk(answer.chunk, self._action_size), answer.infer_s
         if isinstance(answer, Abandon):
-            raise PolicyError(answer.error)
+            raise fault(answer.error, answer.cause)
         assert isinstance(answer, StopWorker)
         raise SystemExit(0)
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sfbench.contracts import Cause, EpisodeRow, EpisodeSpec, Policy, RunsIn, Status
 from sfbench.errors import StoppedError, UsageError
-from sfbench.rollout.actors import describe, episode_context
+from sfbench.rollout.actors import cause_of, describe, episode_context
 from sfbench.rollout.journal import Journal
 from sfbench.rollout.messages import Abandon, Act, Note, Observed, Outcome, Refused, Start
 from sfbench.rollout.pending import Pending, PendingEpisodes
@@ -117,8 +117,7 @@ class RolloutEngine:
             try:
                 self._policy.reset(worker.slot, episode_context(item.episode))
             except Exception as error:  # noqa: BLE001 (a policy may raise anything)
-                outcome = _policy_error(describe(error))
-                self._record(item, outcome)
+                self._finish(item, _error_outcome(describe(error), cause_of(error)))
                 return
         self._running[worker.slot] = item
         worker.send(Start(item.episode))
@@ -138,7 +137,7 @@ class RolloutEngine:
             if len(chunks) != len(batch):
                 raise ValueError(f"{len(batch)} observations, but {len(chunks)} chunks came back")
         except Exception as error:  # noqa: BLE001 (a policy may raise anything)
-            self._policy_failed(batch, describe(error))
+            self._policy_failed(batch, Abandon(describe(error), cause_of(error)))
             return
         infer_s = time.perf_counter() - start_s
         for slot, chunk in zip(batch, chunks, strict=True):
@@ -157,14 +156,14 @@ class RolloutEngine:
             return batch
         return []
 
-    def _policy_failed(self, batch: Sequence[int], error: str) -> None:
+    def _policy_failed(self, batch: Sequence[int], end: Abandon) -> None:
         for slot in batch:
             item = self._running[slot]
             if len(batch) > 1:
-                self._event(f"a batch of {len(batch)} failed ({error}); retrying one by one")
+                self._event(f"a batch of {len(batch)} failed ({end.error}); retrying one by one")
                 self._pending.put_back(Pending(item.episode, item.attempt, alone=True))
                 self._running[slot] = Pending(item.episode, 0, alone=True)
-            self._pool.workers[slot].send(Abandon(error))
+            self._pool.workers[slot].send(end)
 
     def _waited_s(self, slot: int) -> float:
         return time.monotonic() - self._waiting[slot]
@@ -221,8 +220,7 @@ class RolloutEngine:
                     f"{death.log}\nType `sfbench doctor` to find out why"
                 )
         if item is not None:
-            outcome = Outcome(status=Status.ERROR, cause=Cause.SYSTEM, error=death.reason)
-            self._finish(item, outcome)
+            self._finish(item, _error_outcome(death.reason, Cause.SYSTEM))
         self._pool.replace(worker)
 
     def _record(self, item: Pending, outcome: Outcome) -> None:
@@ -236,8 +234,8 @@ class RolloutEngine:
             subscriber.on_event(text)
 
 
-def _policy_error(error: str) -> Outcome:
-    return Outcome(status=Status.ERROR, cause=Cause.POLICY, error=error)
+def _error_outcome(error: str, cause: Cause) -> Outcome:
+    return Outcome(status=Status.ERROR, cause=cause, error=error)
 
 
 def _label(episode: EpisodeSpec) -> str:

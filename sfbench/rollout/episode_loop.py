@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfbench.contracts import Cause, Env, EpisodeSpec, Observation, Status
-from sfbench.errors import InvalidEpisodeError, PolicyError, UsageError
+from sfbench.errors import (
+    InvalidEpisodeError,
+    PolicyError,
+    StoppedError,
+    SystemFaultError,
+    UsageError,
+)
 from sfbench.rollout.messages import Operation, Outcome
 from sfbench.rollout.seeds import scene_seed
 
@@ -21,10 +27,10 @@ class Actor(Protocol):
     """Where action chunks come from."""
 
     def begin(self, env: Env, episode: EpisodeSpec) -> None:
-        """A new episode starts; raises PolicyError."""
+        """A new episode starts; raises PolicyError, or SystemFaultError."""
 
     def next_chunk(self, observation: Observation) -> tuple[NDArray[np.float64], float]:
-        """A checked chunk [K, A] and the seconds of inference; raises PolicyError."""
+        """A checked chunk [K, A] and the seconds of inference; raises as `begin` does."""
 
 
 class EpisodeSubscriber(Protocol):
@@ -75,7 +81,7 @@ class EpisodeLoop:
         self._begin = begin
 
     def run(self, env: Env, episode: EpisodeSpec) -> Outcome:
-        """One episode. Every exception but UsageError becomes part of the outcome."""
+        """One episode. Every exception but UsageError and StoppedError becomes its outcome."""
         progress = _Progress()
         cause: Cause | None = None
         error: str | None = None
@@ -86,7 +92,9 @@ class EpisodeLoop:
             status, error = Status.INVALID, str(reason)
         except PolicyError as reason:
             status, cause, error = Status.ERROR, Cause.POLICY, str(reason)
-        except UsageError:
+        except SystemFaultError as reason:
+            status, cause, error = Status.ERROR, Cause.SYSTEM, str(reason)
+        except (UsageError, StoppedError):
             raise
         except Exception as reason:  # noqa: BLE001 (whatever a simulator raises is a system error)
             status, cause, error = Status.ERROR, Cause.SYSTEM, f"{type(reason).__name__}: {reason}"

@@ -66,9 +66,10 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Main to worker: the policy failed; end the episode."""
+    """Main to worker: the policy failed, or cannot be reached; end the episode."""
 
     error: str
+    cause: Cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
