@@ -43,6 +43,8 @@ class OpenVlaPolicy:
             action=interface.action,
             state=interface.state,
             chunk_steps=processor.architecture.chunk_steps,
+            # The published evaluations execute whole chunks.
+            open_loop_steps=processor.architecture.chunk_steps,
             card={**described.card, **_card(bundle)},
             training=dict(bundle.training),
             trained_states=bundle.trained_states,
@@ -82,17 +84,9 @@ class OpenVlaPolicy:
         self._instructions.clear()
 
 
-def describe(name: str, open_loop_steps: int, checkpoint: str, card: dict[str, Json]) -> PolicySpec:
+def describe(name: str, checkpoint: str, card: dict[str, Json]) -> PolicySpec:
     """The part of a PolicySpec that settings determine."""
-    return PolicySpec(
-        name=name,
-        runs_in=RunsIn.MAIN,
-        open_loop_steps=open_loop_steps,
-        # `open_loop_steps` is checked against the chunk once that is known.
-        chunk_steps=max(open_loop_steps, 1),
-        checkpoint=checkpoint or None,
-        card=card,
-    )
+    return PolicySpec(name=name, runs_in=RunsIn.MAIN, checkpoint=checkpoint or None, card=card)
 
 
 def torch_dtype(name: str) -> torch.dtype:

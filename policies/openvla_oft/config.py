@@ -24,7 +24,6 @@ class OpenVla7bConfig:
             checkpoint knows only one.
         cameras: the suite's names of the cameras, in the model's order.
         image_steps: see ImageStep; leave out centre_crop_90 for models trained without crops.
-        open_loop_steps: actions executed before the model is asked again.
         dtype: of weights and arithmetic.
         device: a torch device, or `auto`: a GPU where there is one.
         random_weights_seed: measure speed without a checkpoint; scores mean nothing.
@@ -36,7 +35,6 @@ class OpenVla7bConfig:
     statistics_key: str = ""
     cameras: list[str] = field(default_factory=lambda: _libero_cameras()[:1])
     image_steps: list[str] = field(default_factory=_libero_steps)
-    open_loop_steps: int = 1
     dtype: str = "bfloat16"
     device: str = "auto"
     random_weights_seed: int | None = None
@@ -47,7 +45,6 @@ class OpenVlaOft7bConfig(OpenVla7bConfig):
     """OpenVLA-OFT: two images and the state, eight actions a call. Keys as in OpenVla7bConfig."""
 
     cameras: list[str] = field(default_factory=_libero_cameras)
-    open_loop_steps: int = 8
 
 
 @dataclass(kw_only=True)
@@ -57,7 +54,6 @@ class SmallConfig:
     Attributes:
         checkpoint: a folder that training wrote. Needed, unless `random_weights_seed` is set.
         cameras: for random weights only: the views; empty is all that the suite has.
-        open_loop_steps: actions executed before the model is asked again.
         dtype: of weights and arithmetic.
         device: a torch device, or `auto`: a GPU where there is one.
         random_weights_seed: an untrained model, scaled by the suite's bounds.
@@ -65,7 +61,6 @@ class SmallConfig:
 
     checkpoint: str = ""
     cameras: list[str] = field(default_factory=list)
-    open_loop_steps: int = 8
     dtype: str = "float32"
     device: str = "auto"
     random_weights_seed: int | None = None

@@ -100,7 +100,7 @@ def _published(
     else:
         bundle = _random_published(config, preset, config.random_weights_seed)
         card["weights"] = f"random, seed {config.random_weights_seed}"
-    described = describe(name, config.open_loop_steps, config.checkpoint, card)
+    described = describe(name, config.checkpoint, card)
     return OpenVlaPolicy(bundle, context, described)
 
 
@@ -124,7 +124,7 @@ def _small(
         bundle = fresh(preset, SMALL_PROCESSING, data, config.random_weights_seed)
         bundle.model.to(device=device, dtype=dtype)
         card = {"weights": f"random, seed {config.random_weights_seed}"}
-    described = describe(name, config.open_loop_steps, config.checkpoint, card)
+    described = describe(name, config.checkpoint, card)
     return OpenVlaPolicy(bundle, context, described)
 
 
@@ -140,7 +140,7 @@ def fingerprint(files: Iterable[Path]) -> str:
 def _need_weights(name: str, checkpoint: str, seed: int | None) -> None:
     if not checkpoint and seed is None:
         raise UsageError(
-            f"policy {name} needs weights: type policy.checkpoint=FOLDER or hub id, or "
+            f"policy {name} needs weights: type checkpoint=FOLDER or checkpoint=HUB_ID, or "
             "policy.random_weights_seed=0 for an untrained network"
         )
     if checkpoint and seed is not None:

@@ -1,12 +1,13 @@
 """Reading weights: from published folders, from our own, with or without a LoRA adapter."""
 
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sfbench.errors import MissingError, UsageError
@@ -36,7 +37,10 @@ class WeightSources:
     def files(self) -> list[Path]:
         """Every file that weights are read from."""
         main = list(_shards(self.base or self.folder))
-        heads = [*self.folder.glob("action_head--*.pt"), *self.folder.glob("proprio_proj*--*.pt")]
+        heads = [
+            *self.folder.glob("action_head--*.pt"),
+            *self.folder.glob("proprio_projector--*.pt"),
+        ]
         adapter = [] if self.base is None else sorted((self.folder / ADAPTER_FOLDER).glob("*"))
         return main + sorted(heads) + [file for file in adapter if file.is_file()]
 
@@ -64,7 +68,9 @@ def load_model(
         if key in table.targets:
             merged = tensor if adapter is None else adapter.merge(key, tensor)
             for name, part in table.to_own(key, merged).items():
-                state[name] = part.to(device=device, dtype=dtype)
+                # A copy, because the file's own memory is not aligned, which changes the rounding
+                # of matrix products, and because the file may go away.
+                state[name] = part.to(device=device, dtype=dtype, copy=True)
     model.load_state_dict(state, assign=True)
     model.language.rebuild_buffers(device)
     return model.eval()
@@ -97,9 +103,12 @@ def _shards(folder: Path) -> dict[Path, list[str] | None]:
 def _shapes(main: Mapping[Path, list[str] | None]) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for file, expected in main.items():
-        with safe_open(file, framework="pt") as reader:
-            keys = list(reader.keys())
-            shapes |= {key: tuple(reader.get_slice(key).get_shape()) for key in keys}
+        try:
+            with safe_open(file, framework="pt") as reader:
+                keys = list(reader.keys())
+                shapes |= {key: tuple(reader.get_slice(key).get_shape()) for key in keys}
+        except SafetensorError as error:
+            raise UsageError(f"{file}: damaged or cut short ({error})") from error
         if expected is not None and (wrong := sorted(set(expected) ^ set(keys))):
             raise UsageError(
                 f"{file}: {INDEX_FILE} disagrees on its keys:\n  " + "\n  ".join(wrong)
@@ -125,10 +134,26 @@ def _separate_parts(
                 f"{folder}: needs exactly one file {stem}--*checkpoint.pt; it has "
                 f"{[file.name for file in found] or 'none'}"
             )
-        tensors = torch.load(found[0], map_location="cpu", weights_only=True)
         # Distributed training puts `module.` before every key.
-        parts |= {prefix + key.removeprefix("module."): part for key, part in tensors.items()}
+        parts |= {
+            prefix + key.removeprefix("module."): part
+            for key, part in _plain_tensors(found[0]).items()
+        }
     return parts
+
+
+def _plain_tensors(file: Path) -> dict[str, Tensor]:
+    """A .pt file's tensors; nothing else is unpickled."""
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"{file}: cannot be read as plain tensors, and nothing else is unpickled ({reason})"
+        ) from error
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise UsageError(f"{file}: holds something else than a mapping of names to plain tensors")
+    return found
 
 
 def _adapter(sources: WeightSources, shapes: Mapping[str, tuple[int, ...]]) -> LoraAdapter | None:

@@ -10,6 +10,7 @@ OPENVLA_7B = PolicyPlugin(
     summary="OpenVLA 7B and its fine-tuned checkpoints: one image, action tokens one by one",
     factory=f"{_HERE}.factory:make_openvla_7b",
     config=f"{_HERE}.config:OpenVla7bConfig",
+    suite_preset="openvla_oft",
 )
 OPENVLA_OFT_7B = PolicyPlugin(
     name="openvla_oft_7b",
@@ -17,6 +18,7 @@ OPENVLA_OFT_7B = PolicyPlugin(
     summary="OpenVLA-OFT 7B: two images and state, 8 actions a call",
     factory=f"{_HERE}.factory:make_openvla_oft_7b",
     config=f"{_HERE}.config:OpenVlaOft7bConfig",
+    suite_preset="openvla_oft",
 )
 OPENVLA_OFT_7B_SF = PolicyPlugin(
     name="openvla_oft_7b_sf",
@@ -24,6 +26,7 @@ OPENVLA_OFT_7B_SF = PolicyPlugin(
     summary="OpenVLA-OFT 7B fine-tuned with Spatial Forcing: same code, other checkpoints",
     factory=f"{_HERE}.factory:make_openvla_oft_7b_sf",
     config=f"{_HERE}.config:OpenVlaOft7bConfig",
+    suite_preset="spatial_forcing",
 )
 OPENVLA_OFT_MINI = PolicyPlugin(
     name="openvla_oft_mini",
