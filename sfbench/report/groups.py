@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sfbench.contracts import Cause, EpisodeRow, Status
-from sfbench.report.statistics import Rate, wilson
+from sfbench.report.intervals import Rate, wilson
 
 
 class EntryKey(NamedTuple):

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 
 from sfbench.report.groups import Tally
+from sfbench.report.intervals import Rate
 from sfbench.report.load import Entry
-from sfbench.report.statistics import Rate
 
 LEADERBOARD_COLUMNS = (
     "suite", "card", "split", "policy", "preset", "checkpoint", "arm", "success_pct", "low_pct",

@@ -50,9 +50,10 @@ def make_current() -> None:
         MissingError: the backend does not work here.
     """
     if _state["context"] is None:
-        _state["context"] = _create(_state["backend"])
+        context = _create(_state["backend"])
         # Left to the interpreter's end, mujoco's own clean-up finds OpenGL unloaded and complains.
-        atexit.register(_state["context"].free)
+        atexit.register(context.free)
+        _state["context"] = context
     _state["context"].make_current()
 
 

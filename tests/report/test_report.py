@@ -6,32 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from scipy.stats import binomtest
 
 from sfbench.contracts import Cause, EpisodeRow, Status
 from sfbench.report.groups import tally
 from sfbench.report.load import load_run, pool_runs
-from sfbench.report.statistics import wilson
 from sfbench.report.tables import leaderboard_csv, tasks_csv
 from tests.conftest import Cli, eval_toy
 from tests.rollout.test_plan_and_journal import make_row
-
-
-@pytest.mark.parametrize(
-    ("successes", "n"), [(0, 1), (1, 1), (0, 50), (7, 50), (50, 50), (499, 500)]
-)
-@pytest.mark.parametrize("confidence", [0.9, 0.95])
-def test_wilson_agrees_with_scipy(successes: int, n: int, confidence: float) -> None:
-    judge = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    ours = wilson(successes, n, confidence)
-    assert ours.low == pytest.approx(judge.low, abs=1e-12)
-    assert ours.high == pytest.approx(judge.high, abs=1e-12)
-
-
-def test_wilson_knows_nothing_without_episodes() -> None:
-    assert (wilson(0, 0).low, wilson(0, 0).high) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="3 successes of 2"):
-        wilson(3, 2)
 
 
 def rows_of_all_kinds() -> list[EpisodeRow]:
