@@ -156,6 +156,8 @@ class WorkerHandle:
         return self._log.read().decode(errors="replace").strip()
 
     def _release(self) -> None:
+        if self.pipe.closed:
+            return  # Reaped already; its descriptors may belong to something else by now.
         self.pipe.close()
         os.close(self._lifeline)
         self._log.close()
