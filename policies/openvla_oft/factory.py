@@ -89,6 +89,25 @@ def published_bundle(config: OpenVla7bConfig, preset: Architecture) -> tuple[Bun
     return Bundle(model, processor), sources.files()
 
 
+def random_published_bundle(config: OpenVla7bConfig, preset: Architecture, seed: int) -> Bundle:
+    """An untrained network of a published size, for measuring speed and memory.
+
+    Prompts have a word list's lengths instead of Llama's tokens, a few tokens shorter.
+    """
+    interface = libero_interface(config.cameras, bool(preset.proprio_dim))
+    room = preset.language.token_vocab - preset.action_bins
+    processor = Processor(
+        _libero_processing(config),
+        preset,
+        interface,
+        WordTokenizer.from_texts([OPENVLA_PROMPT], room),
+        _bounds(interface.action),
+        None if interface.state is None else _bounds(interface.state),
+    )
+    model = random_model(preset, seed, torch_dtype(config.dtype), torch_device(config.device))
+    return Bundle(model, processor)
+
+
 def _published(
     name: str, preset: Architecture, config: OpenVla7bConfig, context: PolicyContext
 ) -> OpenVlaPolicy:
@@ -98,7 +117,7 @@ def _published(
         bundle, files = published_bundle(config, preset)
         card["weights"] = fingerprint(files)
     else:
-        bundle = _random_published(config, preset, config.random_weights_seed)
+        bundle = random_published_bundle(config, preset, config.random_weights_seed)
         card["weights"] = f"random, seed {config.random_weights_seed}"
     described = describe(name, config.checkpoint, card)
     return OpenVlaPolicy(bundle, context, described)
@@ -123,6 +142,8 @@ def _small(
         )
         bundle = fresh(preset, SMALL_PROCESSING, data, config.random_weights_seed)
         bundle.model.to(device=device, dtype=dtype)
+        # Rotary frequencies stay in float32 whatever the dtype of the weights.
+        bundle.model.language.rebuild_buffers(device)
         card = {"weights": f"random, seed {config.random_weights_seed}"}
     described = describe(name, config.checkpoint, card)
     return OpenVlaPolicy(bundle, context, described)
@@ -157,21 +178,6 @@ def _libero_processing(config: OpenVla7bConfig) -> ProcessingConfig:
         prompt=OPENVLA_PROMPT,
         gripper=GripperRule.OPEN_ONE,
     )
-
-
-def _random_published(config: OpenVla7bConfig, preset: Architecture, seed: int) -> Bundle:
-    interface = libero_interface(config.cameras, bool(preset.proprio_dim))
-    room = preset.language.token_vocab - preset.action_bins
-    processor = Processor(
-        _libero_processing(config),
-        preset,
-        interface,
-        WordTokenizer.from_texts([OPENVLA_PROMPT], room),
-        _bounds(interface.action),
-        None if interface.state is None else _bounds(interface.state),
-    )
-    model = random_model(preset, seed, torch_dtype(config.dtype), torch_device(config.device))
-    return Bundle(model, processor)
 
 
 def _bounds(spec: VectorSpec) -> VectorStatistics:

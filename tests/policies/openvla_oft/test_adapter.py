@@ -14,6 +14,7 @@ from sfbench_policies.openvla_oft.factory import (
     make_openvla_oft_7b,
     make_openvla_oft_micro,
     published_bundle,
+    random_published_bundle,
 )
 from sfbench_policies.openvla_oft.presets import OPENVLA_OFT_7B
 from sfbench_policies.openvla_oft.processing.gripper import GripperRule
@@ -22,6 +23,7 @@ from sfbench_policies.openvla_oft.processing.prompt import OPENVLA_PROMPT
 from sfbench_policies.openvla_oft.processing.scaling import VectorStatistics
 from sfbench_policies.openvla_oft.processor import ProcessingConfig, Processor
 from sfbench_policies.openvla_oft.tokenizer import LlamaTokenizer
+from sfbench_suites.libero.spec import env_spec
 
 from sfbench.contracts import (
     EnvSpec,
@@ -40,6 +42,7 @@ from tests.policies.openvla_oft import tiny
 from tests.policies.openvla_oft.published import (
     MICRO_BASE,
     MICRO_OFT,
+    TINY_OFT,
     fixture,
     write_published,
     write_tokenizer,
@@ -142,6 +145,26 @@ def test_spec(policy: OpenVlaPolicy) -> None:
     assert [need.name for need in policy.spec.cameras] == list(LIBERO_CAMERAS)
     assert policy.spec.card["image_steps"] == ["jpeg_95", "lanczos3", "centre_crop_90"]
     assert policy.spec.card["dtype"] == "float32"
+
+
+def test_the_libero_suites_are_what_it_was_trained_on(tmp_path: Path) -> None:
+    suite = env_spec(256, Orientation.MIRRORED, RotationSign.AS_SIMULATED)
+    check_compatible(suite, published_policy(tmp_path, suite).spec)
+    folded = env_spec(256, Orientation.MIRRORED, RotationSign.CANONICAL)
+    with pytest.raises(SpecMismatchError, match="rotation_sign"):
+        check_compatible(folded, published_policy(tmp_path, folded).spec)
+
+
+def test_an_untrained_network_of_a_published_size_runs() -> None:
+    """For measuring speed; here with the tiny sizes."""
+    config = OpenVlaOft7bConfig(device="cpu", random_weights_seed=4)
+    bundle = random_published_bundle(config, TINY_OFT, 4)
+    policy = started(OpenVlaPolicy(bundle, PolicyContext(libero_env()), describe("x", "", {})))
+    assert policy.spec.card["dtype"] == "bfloat16"
+    assert bundle.model.language.llama.model.rotary_emb.inv_freq.dtype == torch.float32
+    chunk = policy.act([fake_observation(libero_env(), 0)], [0])[0]
+    assert chunk.shape == (8, 7)
+    assert np.isfinite(chunk).all()
 
 
 def test_a_batch_equals_single_calls_and_slots_keep_their_own(policy: OpenVlaPolicy) -> None:
