@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sfbench.contracts import EpisodeRow
-from sfbench.report.groups import Tally, by_task, tally
+from sfbench.report.tally import Tally, tally_rows
 
 
 def print_results(rows: Sequence[EpisodeRow], run_folder: Path) -> None:
@@ -16,10 +16,10 @@ def print_results(rows: Sequence[EpisodeRow], run_folder: Path) -> None:
     table.add_column("task")
     for heading in ("success", "n", "95 % Wilson", "errors", "invalid"):
         table.add_column(heading, justify="right")
-    for task, of_task in sorted(by_task(rows).items()):
-        table.add_row(task, *_cells(tally(of_task)))
+    for task in sorted({row.task for row in rows}):
+        table.add_row(task, *_cells(tally_rows(row for row in rows if row.task == task)))
     table.add_section()
-    table.add_row("all episodes", *_cells(tally(rows)))
+    table.add_row("all episodes", *_cells(tally_rows(rows)))
     console = Console()
     console.print(table)
     console.print(f"rows and videos: {run_folder}", soft_wrap=True)

@@ -12,27 +12,13 @@ import numpy as np
 from scipy.stats import beta, t
 
 from sfbench.errors import UsageError
+from sfbench.report.rate import Rate, check_counts, wilson
 
 _Z_95 = NormalDist().inv_cdf(0.975)
 
 BOOTSTRAP_DRAWS = 10_000
 BOOTSTRAP_SEED = 0
 """Fixed, so that equal rows give equal tables."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """k successes in n episodes, with an interval."""
-
-    successes: int
-    n: int
-    low: float
-    high: float
-
-    @property
-    def value(self) -> float:
-        """The rate k / n; NaN without episodes."""
-        return self.successes / self.n if self.n else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +30,13 @@ class Estimate:
     high: float
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Rate:
-    """Wilson's score interval (Wilson 1927): never of zero width, never outside [0, 1].
-
-    Raises:
-        UsageError: not 0 <= successes <= n, or confidence outside (0, 1).
-    """
-    _check(successes, n, confidence)
-    if n == 0:
-        return Rate(0, 0, 0.0, 1.0)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p = successes / n
-    scale = 1 + z * z / n
-    centre = (p + z * z / (2 * n)) / scale
-    half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
-    # At the ends the exact bound is 0 or 1, which rounding would miss.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return Rate(successes, n, low, high)
-
-
 def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Rate:
     """The exact interval (Clopper and Pearson 1934): covers at least as often as it says.
 
     Raises:
         UsageError: as for `wilson`.
     """
-    _check(successes, n, confidence)
+    check_counts(successes, n, confidence)
     tail = (1 - confidence) / 2
     low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, n - successes + 1))
     high = 1.0 if successes == n else float(beta.ppf(1 - tail, successes + 1, n - successes))
@@ -172,10 +138,3 @@ def _pool(seeds: Sequence[Mapping[str, Rate]]) -> dict[str, Rate]:
         )
         for name in names
     }
-
-
-def _check(successes: int, n: int, confidence: float) -> None:
-    if not 0 <= successes <= n:
-        raise UsageError(f"{successes} successes of {n}: allowed 0 to n")
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence {confidence}: allowed between 0 and 1")

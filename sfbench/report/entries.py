@@ -1,0 +1,147 @@
+"""The lines of a leaderboard: what was measured, and what was not."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from sfbench.report.intervals import Estimate, suite_mean_over_seeds, suite_mean_over_tasks
+from sfbench.report.load import Loaded, Run
+from sfbench.report.rate import Rate
+from sfbench.report.tally import Tally, tally
+
+_KEY = ["suite", "card", "split", "policy", "preset", "weights", "arm", "recipe", "demos",
+        "train_step"]  # fmt: skip
+
+
+class EntryKey(NamedTuple):
+    """Rows are pooled only where all of these are equal; texts are '' and numbers -1 where null.
+
+    `weights` is the checkpoint of a policy that was not trained here. Checkpoints of one recipe
+    that differ in nothing but the training seed are one line.
+    """
+
+    suite: str
+    card: str
+    split: str
+    policy: str
+    preset: str
+    weights: str
+    arm: str
+    recipe: str
+    demos: int
+    train_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a leaderboard.
+
+    Attributes:
+        key: what makes it a line of its own.
+        rows: its episodes, sorted.
+        total: counts over all tasks.
+        tasks: counts by task, sorted by name.
+        seeds: per training seed the rates by task; one element where nothing was trained.
+        runs: the folders that it comes from.
+    """
+
+    key: EntryKey
+    rows: pd.DataFrame
+    total: Tally
+    tasks: Mapping[str, Tally]
+    seeds: Sequence[Mapping[str, Rate]]
+    runs: Sequence[Run]
+
+    @property
+    def label(self) -> str:
+        """Short name for a table."""
+        key = self.key
+        weights = Path(key.weights).name if key.weights else ""
+        parts = [key.policy, key.preset, weights, key.arm]
+        parts += [f"{key.demos} demos"] if key.demos >= 0 else []
+        parts += [f"@{key.train_step}"] if key.train_step >= 0 else []
+        return " ".join(part for part in parts if part)
+
+    @property
+    def mean(self) -> Estimate | None:
+        """Mean over tasks with the fixed-task interval; None where a task has no measurement.
+
+        Where something was not measured, from the strict rates, so that a policy gains nothing by
+        breaking on hard episodes.
+        """
+        if self.total.complete:
+            return suite_mean_over_seeds(self.seeds)
+        rates = {name: counts.strict for name, counts in self.tasks.items()}
+        return suite_mean_over_seeds([rates]) if all(r.n for r in rates.values()) else None
+
+    @property
+    def mean_over_tasks(self) -> Estimate | None:
+        """As `mean`, with the interval that resamples the tasks."""
+        rates = {
+            name: counts.rate if self.total.complete else counts.strict
+            for name, counts in self.tasks.items()
+        }
+        return suite_mean_over_tasks(rates) if all(rate.n for rate in rates.values()) else None
+
+
+def make_entries(loaded: Loaded) -> list[Entry]:
+    """All lines, best first within a suite and card."""
+    rows = loaded.rows.copy()
+    rows["weights"] = rows["checkpoint"].where(rows["recipe"].isna(), "")
+    for name in ("preset", "weights", "arm", "recipe"):
+        rows[name] = rows[name].fillna("")
+    for name in ("demos", "train_step"):
+        rows[name] = rows[name].fillna(-1).astype(int)
+    entries = [
+        _entry(EntryKey(*key), some, loaded.runs)
+        for key, some in rows.groupby(_KEY, sort=True, observed=True)
+    ]
+    return sorted(entries, key=_order)
+
+
+def final_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """Of each training run only the last kept step: choosing the best one would flatter it."""
+    last: dict[tuple[Any, ...], int] = {}
+    for entry in entries:
+        last[entry.key[:-1]] = max(entry.key.train_step, last.get(entry.key[:-1], -1))
+    return [entry for entry in entries if entry.key.train_step == last[entry.key[:-1]]]
+
+
+def sections(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
+    """Entries by (suite, card): only these may stand in one table."""
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        found.setdefault((entry.key.suite, entry.key.card), []).append(entry)
+    return found
+
+
+def tally_frame(rows: pd.DataFrame, planned: int = 0) -> Tally:
+    """Count the rows of a table."""
+    return tally(zip(rows["status"], rows["cause"].fillna(""), strict=True), planned)
+
+
+def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
+    own = [runs[index] for index in sorted(set(rows["run"]))]
+    planned: Counter[str] = Counter()
+    for run in own:
+        planned.update(run.planned)
+    tasks = {
+        task: tally_frame(some, planned[task]) for task, some in rows.groupby("task", sort=True)
+    }
+    for task in sorted(set(planned) - set(tasks)):
+        tasks[task] = tally_frame(rows.iloc[:0], planned[task])
+    by_seed = [
+        {task: tally_frame(some).rate for task, some in of_seed.groupby("task", sort=True)}
+        for _, of_seed in rows.groupby("train_seed", sort=True, dropna=False)
+    ]
+    total = tally_frame(rows, sum(planned.values()))
+    return Entry(key, rows, total, dict(sorted(tasks.items())), by_seed, own)
+
+
+def _order(entry: Entry) -> tuple[Any, ...]:
+    mean = entry.mean
+    return (entry.key.suite, entry.key.card, -mean.value if mean else 1.0, entry.label)

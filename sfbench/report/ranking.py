@@ -1,0 +1,120 @@
+"""Who is better than whom, with how much certainty."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from sfbench.contracts import Status
+from sfbench.report.comparison import (
+    PairCounts,
+    all_pairs,
+    count_pairs,
+    holm,
+    mcnemar_exact,
+    paired_difference,
+    ranks,
+)
+from sfbench.report.entries import Entry
+from sfbench.report.intervals import Estimate, difference
+
+ALPHA = 0.05
+_EPISODE = ["task", "init_state", "seed", "repeat", "train_seed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two entries of one section.
+
+    Attributes:
+        first: the one that stands higher.
+        second: the other.
+        shared: episodes that both played and that count for both; 0 for an unpaired comparison.
+        discordant: of these, solved by the first alone, and by the second alone.
+        gap: difference of the suite means, first minus second.
+        p: of exact McNemar where paired, else of the interval of the difference.
+        p_holm: corrected for all pairs of the section.
+    """
+
+    first: Entry
+    second: Entry
+    shared: int
+    discordant: tuple[int, int]
+    gap: Estimate
+    p: float
+    p_holm: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether the first is better at the 5 % level, after correction."""
+        return self.p_holm < ALPHA and self.gap.value > 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    shared: int
+    discordant: tuple[int, int]
+    gap: Estimate
+    p: float
+
+
+def compare_all(entries: Sequence[Entry]) -> list[Pair]:
+    """Every pair of a section's entries that have a mean, best first."""
+    ranked = [entry for entry in entries if entry.mean is not None]
+    numbers = all_pairs(len(ranked))
+    tests = [_test(ranked[one], ranked[two]) for one, two in numbers]
+    adjusted = holm([test.p for test in tests])
+    return [
+        Pair(ranked[one], ranked[two], test.shared, test.discordant, test.gap, test.p, corrected)
+        for (one, two), test, corrected in zip(numbers, tests, adjusted, strict=True)
+    ]
+
+
+def rank_of(entries: Sequence[Entry], pairs: Sequence[Pair]) -> dict[int, int]:
+    """Rank by `id` of the entry: 1 + how many are better after correction."""
+    place = {id(entry): index for index, entry in enumerate(entries)}
+    better = [(place[id(pair.first)], place[id(pair.second)]) for pair in pairs if pair.decided]
+    numbers = ranks(better, len(entries))
+    return {key: numbers[index] for key, index in place.items()}
+
+
+def _test(first: Entry, second: Entry) -> _Test:
+    # Episodes of several training seeds are no independent coins: their spread decides.
+    one_seed = len(first.seeds) == 1 and len(second.seeds) == 1
+    tasks = shared_outcomes(first, second) if one_seed else {}
+    complete = tasks.keys() == first.tasks.keys() == second.tasks.keys()
+    if complete and all(counts.n for counts in tasks.values()):
+        wins = sum(counts.first_only for counts in tasks.values())
+        losses = sum(counts.second_only for counts in tasks.values())
+        shared = sum(counts.n for counts in tasks.values())
+        p = mcnemar_exact(wins, losses)
+        return _Test(shared, (wins, losses), paired_difference(tasks), p)
+    assert first.mean is not None
+    assert second.mean is not None
+    gap = difference(first.mean, second.mean)
+    return _Test(0, (0, 0), gap, _p_of(gap))
+
+
+def shared_outcomes(first: Entry, second: Entry) -> Mapping[str, PairCounts]:
+    """Counts by task over episodes that both measured."""
+    one, two = _outcomes(first), _outcomes(second)
+    tasks = sorted(one.keys() & two.keys())
+    return {task: count_pairs(one[task], two[task]) for task in tasks}
+
+
+def _outcomes(entry: Entry) -> dict[str, dict[object, bool]]:
+    measured = entry.rows[entry.rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
+    found: dict[str, dict[object, bool]] = {}
+    columns = measured[_EPISODE].astype(object).where(measured[_EPISODE].notna(), None)
+    solved = measured["status"] == Status.SUCCESS
+    for key, success in zip(columns.itertuples(index=False, name=None), solved, strict=True):
+        found.setdefault(key[0], {})[key] = bool(success)
+    return found
+
+
+def _p_of(gap: Estimate) -> float:
+    """Two-sided p of a difference whose 95 % interval is known on both sides."""
+    reach = gap.value - gap.low if gap.value > 0 else gap.high - gap.value
+    if reach <= 0:
+        return 1.0 if gap.value == 0 else 0.0
+    z = abs(gap.value) / (reach / NormalDist().inv_cdf(0.975))
+    return 2 * (1 - NormalDist().cdf(z))
