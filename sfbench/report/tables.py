@@ -81,7 +81,7 @@ def span(interval: Estimate | Rate | None) -> str:
 
 def leaderboard_csv(made: Iterable[Section]) -> str:
     """One line per entry."""
-    return _csv(
+    return to_csv(
         LEADERBOARD_COLUMNS,
         (_leaderboard_line(section, entry) for section in made for entry in section.entries),
     )
@@ -89,7 +89,7 @@ def leaderboard_csv(made: Iterable[Section]) -> str:
 
 def tasks_csv(entries: Iterable[Entry]) -> str:
     """One line per entry and task."""
-    return _csv(
+    return to_csv(
         TASK_COLUMNS,
         (
             [*_names(entry), task, percent(counts.rate.value), *_bounds(counts.rate),
@@ -102,7 +102,7 @@ def tasks_csv(entries: Iterable[Entry]) -> str:
 
 def pairs_csv(made: Iterable[Section]) -> str:
     """One line per pair of a section's entries."""
-    return _csv(
+    return to_csv(
         PAIR_COLUMNS,
         (
             [section.suite, section.card, pair.first.label, pair.second.label,
@@ -241,7 +241,8 @@ def _bounds(interval: Estimate | Rate | None) -> list[str]:
     return [percent(interval.low), percent(interval.high)]
 
 
-def _csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+def to_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """A table with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from sfbench.errors import UsageError
 from sfbench.report.entries import Entry, final_entries, make_entries
+from sfbench.report.figures import curve_figure, save
 from sfbench.report.latex import leaderboard_latex
 from sfbench.report.load import Loaded, load
 from sfbench.report.page import render_page
@@ -17,6 +19,13 @@ from sfbench.report.tables import (
     make_sections,
     pairs_csv,
     tasks_csv,
+)
+from sfbench.report.training import (
+    CurveSet,
+    curves_csv,
+    data_curves,
+    ratios_csv,
+    training_curves,
 )
 from sfbench.rollout.run_folder import write_atomically
 
@@ -36,7 +45,9 @@ def write_report(run_folders: Sequence[Path], out: Path, published: Path) -> lis
         UsageError: no runs, runs that cannot be read, or an `out` that cannot be written.
     """
     loaded = load(run_folders)
-    entries = final_entries(make_entries(loaded))
+    measured = make_entries(loaded)
+    entries = final_entries(measured)
+    curves = {"curves": training_curves(measured), "data_efficiency": data_curves(measured)}
     made = make_sections(entries)
     from_papers = read_published(published, {entry.key.suite for entry in entries})
     texts = {
@@ -46,16 +57,30 @@ def write_report(run_folders: Sequence[Path], out: Path, published: Path) -> lis
         "tasks.csv": tasks_csv(entries),
         "pairs.csv": pairs_csv(made),
     }
+    texts |= {f"{name}.csv": curves_csv(sets) for name, sets in curves.items() if sets}
+    if any(curves.values()):
+        texts["ratios.csv"] = ratios_csv(chain(*curves.values()))
     try:
         out.mkdir(parents=True, exist_ok=True)
         videos = _gather_videos(loaded, out)
-        texts["index.html"] = render_page(made, from_papers, videos, {})
+        figures = _draw_figures(chain(*curves.values()), out / "figures")
+        texts["index.html"] = render_page(made, from_papers, videos, figures)
         for name, text in texts.items():
             write_atomically(out / name, text)
         loaded.rows.drop(columns="run").to_parquet(out / "episodes.parquet", index=False)
     except OSError as error:
         raise UsageError(f"-o {out}: cannot be written: {error.strerror}") from error
     return entries
+
+
+def _draw_figures(sets: Iterable[CurveSet], folder: Path) -> dict[str, str]:
+    figures = {}
+    for group in sets:
+        words = {"steps": "Training steps", "demos": "Data efficiency"}[group.kind]
+        heading = f"{words}: {group.policy} on {group.suite} (card {group.card})"
+        name = f"{group.kind}_{group.policy}_{group.suite}_{group.card}"
+        figures[heading] = save(curve_figure(group), folder, name)
+    return figures
 
 
 def _gather_videos(loaded: Loaded, out: Path) -> dict[tuple[int, str], str]:
