@@ -13,7 +13,7 @@ from sfbench.report.curves import Curve
 from sfbench.report.tables import percent, span
 from sfbench.report.training import CurveSet
 
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,
