@@ -18,7 +18,9 @@ from tests.policies.openvla_oft.published import (
     tiny_model,
 )
 
-TOLERANCE = 1e-4
+TOLERANCE = 5e-6
+"""Far inside the 1e-4 that was asked for: float32 itself is good for 1e-6 here (against float64),
+and the other form of GELU in one tower is off by 1e-5."""
 ROWS = range(len(tiny.PROMPTS))
 AFTER_STATE = 10
 """Position of the first prompt token: BOS, 2 x 4 patches and the state stand before it."""
