@@ -7,6 +7,7 @@ from math import ceil, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binom
 
 from sfbench.errors import UsageError
@@ -35,15 +36,30 @@ class PairCounts:
         return self.both + self.first_only + self.second_only + self.neither
 
 
-def count_pairs(first: Mapping[object, bool], second: Mapping[object, bool]) -> PairCounts:
-    """Compare outcomes (solved or not) by episode; episodes that one lacks are left out."""
-    shared = first.keys() & second.keys()
-    cells = [(first[key], second[key]) for key in shared]
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Measured episodes of one policy and task.
+
+    Attributes:
+        episodes: their numbers, int [N], each once.
+        solved: bool [N].
+    """
+
+    episodes: NDArray[np.int64]
+    solved: NDArray[np.bool_]
+
+
+def count_pairs(first: Outcomes, second: Outcomes) -> PairCounts:
+    """Compare by episode; episodes that one lacks are left out."""
+    _, one, two = np.intersect1d(
+        first.episodes, second.episodes, assume_unique=True, return_indices=True
+    )
+    left, right = first.solved[one], second.solved[two]
     return PairCounts(
-        both=cells.count((True, True)),
-        first_only=cells.count((True, False)),
-        second_only=cells.count((False, True)),
-        neither=cells.count((False, False)),
+        both=int((left & right).sum()),
+        first_only=int((left & ~right).sum()),
+        second_only=int((~left & right).sum()),
+        neither=int((~left & ~right).sum()),
     )
 
 

@@ -67,6 +67,7 @@ class Ratio:
         baseline: its arm.
         arm: the compared one.
         level: success that both have to reach.
+        level_is_final: it is what the baseline ends with, drawn anew in each resample.
         baseline_x: where the baseline reaches it; infinite if never.
         arm_x: where the arm does.
         ratio: baseline_x / arm_x, with a 95 % bootstrap interval over seeds and episodes.
@@ -77,6 +78,7 @@ class Ratio:
     baseline: str
     arm: str
     level: float
+    level_is_final: bool
     baseline_x: float
     arm_x: float
     ratio: Estimate
@@ -100,13 +102,13 @@ def first_reach(xs: NDArray[np.float64], ys: NDArray[np.float64], level: float) 
     return float(xs[index - 1] + share * (xs[index] - xs[index - 1]))
 
 
-def final_level(curve: Curve) -> float:
+def final_level(ys: NDArray[np.float64]) -> float:
     """The success that a curve ends with, as smoothed."""
-    return float(isotonic_regression(curve.means).x[-1])
+    return float(isotonic_regression(ys).x[-1])
 
 
-def speed_up(baseline: Curve, arm: Curve, level: float) -> Ratio:
-    """The ratio at one level of success.
+def speed_up(baseline: Curve, arm: Curve, level: float | None) -> Ratio:
+    """The ratio at one level of success; None: at what the baseline ends with.
 
     Raises:
         UsageError: a curve of fewer than two points.
@@ -115,23 +117,30 @@ def speed_up(baseline: Curve, arm: Curve, level: float) -> Ratio:
         if len(curve.points) < 2:
             raise UsageError(f"arm '{curve.arm}' has one point; a curve needs two or more")
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    reached = [
-        np.array([first_reach(curve.xs, ys, level) for ys in _draws(curve, random)])
-        for curve in (baseline, arm)
-    ]
-    ratios = np.array([_ratio(one, two) for one, two in zip(*reached, strict=True)])
+    pairs = zip(_draws(baseline, random), _draws(arm, random), strict=True)
+    drawn = [_reaches((baseline, arm), ys, level) for ys in pairs]
+    ratios = np.array([_ratio(*reached) for reached in drawn])
     low, high = np.quantile(ratios, [0.025, 0.975], method="closest_observation")
-    points = [first_reach(curve.xs, curve.means, level) for curve in (baseline, arm)]
+    reached = _reaches((baseline, arm), (baseline.means, arm.means), level)
     return Ratio(
         baseline.arm,
         arm.arm,
-        level,
-        points[0],
-        points[1],
-        Estimate(_ratio(points[0], points[1]), float(low), float(high)),
-        _censored(baseline, arm, points),
+        final_level(baseline.means) if level is None else level,
+        level is None,
+        *reached,
+        Estimate(_ratio(*reached), float(low), float(high)),
+        _censored(baseline, arm, reached),
         (_seed_count(baseline), _seed_count(arm)),
     )
+
+
+def _reaches(
+    curves: tuple[Curve, Curve],
+    ys: tuple[NDArray[np.float64], NDArray[np.float64]],
+    level: float | None,
+) -> tuple[float, float]:
+    wanted = final_level(ys[0]) if level is None else level
+    return first_reach(curves[0].xs, ys[0], wanted), first_reach(curves[1].xs, ys[1], wanted)
 
 
 def _ratio(baseline_x: float, arm_x: float) -> float:

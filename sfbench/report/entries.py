@@ -13,6 +13,9 @@ from sfbench.report.load import Loaded, Run
 from sfbench.report.rate import Rate
 from sfbench.report.tally import Tally, tally
 
+EPISODE = ["task", "init_state", "seed", "repeat", "train_seed"]
+"""What two policies must share for their episodes to be a pair."""
+
 _KEY = ["suite", "card", "split", "policy", "preset", "weights", "arm", "recipe", "demos",
         "train_step"]  # fmt: skip
 
@@ -42,7 +45,7 @@ class Entry:
 
     Attributes:
         key: what makes it a line of its own.
-        rows: its episodes, sorted.
+        rows: its episodes, sorted; the column `episode` numbers what EPISODE tells apart.
         total: counts over all tasks.
         tasks: counts by task, sorted by name.
         seeds: per training seed the rates by task; one element where nothing was trained.
@@ -90,7 +93,8 @@ class Entry:
 
 def make_entries(loaded: Loaded) -> list[Entry]:
     """All lines, best first within a suite and card."""
-    rows = loaded.rows.copy()
+    rows = loaded.rows.copy(deep=False)
+    rows["episode"] = rows.groupby(EPISODE, sort=False, dropna=False).ngroup()
     rows["weights"] = rows["checkpoint"].where(rows["recipe"].isna(), "")
     for name in ("preset", "weights", "arm", "recipe"):
         rows[name] = rows[name].fillna("")

@@ -6,6 +6,7 @@ from statistics import NormalDist
 
 from sfbench.contracts import Status
 from sfbench.report.comparison import (
+    Outcomes,
     PairCounts,
     all_pairs,
     count_pairs,
@@ -18,7 +19,6 @@ from sfbench.report.entries import Entry
 from sfbench.report.intervals import Estimate, difference
 
 ALPHA = 0.05
-_EPISODE = ["task", "init_state", "seed", "repeat", "train_seed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,11 @@ def compare_all(entries: Sequence[Entry]) -> list[Pair]:
     """Every pair of a section's entries that have a mean, best first."""
     ranked = [entry for entry in entries if entry.mean is not None]
     numbers = all_pairs(len(ranked))
-    tests = [_test(ranked[one], ranked[two]) for one, two in numbers]
+    outcomes = [outcomes_by_task(entry) for entry in ranked]
+    tests = [
+        _test(ranked[one], ranked[two], _shared(outcomes[one], outcomes[two]))
+        for one, two in numbers
+    ]
     adjusted = holm([test.p for test in tests])
     return [
         Pair(ranked[one], ranked[two], test.shared, test.discordant, test.gap, test.p, corrected)
@@ -77,12 +81,15 @@ def rank_of(entries: Sequence[Entry], pairs: Sequence[Pair]) -> dict[int, int]:
     return {key: numbers[index] for key, index in place.items()}
 
 
-def _test(first: Entry, second: Entry) -> _Test:
+def _shared(first: Mapping[str, Outcomes], second: Mapping[str, Outcomes]) -> dict[str, PairCounts]:
+    return {task: count_pairs(first[task], second[task]) for task in first if task in second}
+
+
+def _test(first: Entry, second: Entry, tasks: Mapping[str, PairCounts]) -> _Test:
     # Episodes of several training seeds are no independent coins: their spread decides.
     one_seed = len(first.seeds) == 1 and len(second.seeds) == 1
-    tasks = shared_outcomes(first, second) if one_seed else {}
     complete = tasks.keys() == first.tasks.keys() == second.tasks.keys()
-    if complete and all(counts.n for counts in tasks.values()):
+    if one_seed and complete and all(counts.n for counts in tasks.values()):
         wins = sum(counts.first_only for counts in tasks.values())
         losses = sum(counts.second_only for counts in tasks.values())
         shared = sum(counts.n for counts in tasks.values())
@@ -94,21 +101,15 @@ def _test(first: Entry, second: Entry) -> _Test:
     return _Test(0, (0, 0), gap, _p_of(gap))
 
 
-def shared_outcomes(first: Entry, second: Entry) -> Mapping[str, PairCounts]:
-    """Counts by task over episodes that both measured."""
-    one, two = _outcomes(first), _outcomes(second)
-    tasks = sorted(one.keys() & two.keys())
-    return {task: count_pairs(one[task], two[task]) for task in tasks}
-
-
-def _outcomes(entry: Entry) -> dict[str, dict[object, bool]]:
+def outcomes_by_task(entry: Entry) -> dict[str, Outcomes]:
+    """What an entry measured, ready to be paired."""
     measured = entry.rows[entry.rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
-    found: dict[str, dict[object, bool]] = {}
-    columns = measured[_EPISODE].astype(object).where(measured[_EPISODE].notna(), None)
-    solved = measured["status"] == Status.SUCCESS
-    for key, success in zip(columns.itertuples(index=False, name=None), solved, strict=True):
-        found.setdefault(key[0], {})[key] = bool(success)
-    return found
+    return {
+        str(task): Outcomes(
+            rows["episode"].to_numpy(), (rows["status"] == Status.SUCCESS).to_numpy(bool)
+        )
+        for task, rows in measured.groupby("task", sort=True)
+    }
 
 
 def _p_of(gap: Estimate) -> float:

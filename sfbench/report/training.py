@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from sfbench.report.curves import Curve, Point, Ratio, final_level, speed_up
+from sfbench.report.curves import Curve, Point, Ratio, speed_up
 from sfbench.report.entries import Entry, final_entries
 from sfbench.report.tables import percent, to_csv
 
@@ -12,8 +12,8 @@ CURVE_COLUMNS = (
     "train_seeds",
 )  # fmt: skip
 RATIO_COLUMNS = (
-    "kind", "suite", "card", "policy", "baseline", "arm", "level_pct", "baseline_x", "arm_x",
-    "ratio", "low", "high", "censored", "baseline_seeds", "arm_seeds",
+    "kind", "suite", "card", "policy", "baseline", "arm", "level_pct", "level_is_final",
+    "baseline_x", "arm_x", "ratio", "low", "high", "censored", "baseline_seeds", "arm_seeds",
 )  # fmt: skip
 BASELINE_ARM = "baseline"
 MATCHED_LEVELS = (0.5,)
@@ -47,7 +47,7 @@ class CurveSet:
         baseline = by_arm.pop(BASELINE_ARM, None)
         if baseline is None:
             return []
-        levels = sorted({*MATCHED_LEVELS, final_level(baseline)})
+        levels = (*MATCHED_LEVELS, None)
         return [speed_up(baseline, arm, level) for arm in by_arm.values() for level in levels]
 
 
@@ -93,8 +93,8 @@ def ratios_csv(sets: Iterable[CurveSet]) -> str:
                        found.ratio.high)  # fmt: skip
             lines.append(
                 [group.kind, group.suite, group.card, group.policy, found.baseline, found.arm,
-                 percent(found.level), *(f"{number:.4g}" for number in numbers), found.censored,
-                 *found.train_seeds]
+                 percent(found.level), str(found.level_is_final).lower(),
+                 *(f"{number:.4g}" for number in numbers), found.censored, *found.train_seeds]
             )  # fmt: skip
     return to_csv(RATIO_COLUMNS, lines)
 

@@ -13,6 +13,7 @@ from statsmodels.stats.proportion import (
 
 from sfbench.errors import UsageError
 from sfbench.report.comparison import (
+    Outcomes,
     PairCounts,
     count_pairs,
     detectable_difference,
@@ -137,8 +138,8 @@ def test_holm_agrees_with_statsmodels() -> None:
 
 
 def test_pairs_are_counted_on_shared_episodes() -> None:
-    first = {1: True, 2: True, 3: False, 4: False, 5: True}
-    second = {1: True, 2: False, 3: True, 4: False, 6: True}
+    first = Outcomes(np.array([5, 1, 2, 3, 4]), np.array([True, True, True, False, False]))
+    second = Outcomes(np.array([1, 2, 3, 4, 6]), np.array([True, False, True, False, True]))
     assert count_pairs(first, second) == PairCounts(1, 1, 1, 1)
 
 
@@ -149,7 +150,8 @@ def test_paired_difference_covers_the_truth() -> None:
         tasks = {}
         for task in "abcd":
             first, second = random.random(50) < 0.7, random.random(50) < 0.6
-            tasks[task] = count_pairs(dict(enumerate(first)), dict(enumerate(second)))
+            episodes = np.arange(50)
+            tasks[task] = count_pairs(Outcomes(episodes, first), Outcomes(episodes, second))
         hits += covered(paired_difference(tasks), 0.1)
     assert hits / runs >= 0.92
 
