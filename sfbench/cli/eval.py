@@ -40,10 +40,11 @@ from typing import Any
 from omegaconf import MISSING
 
 from sfbench.cli.compose import Composed, compose_command
+from sfbench.cli.forward import forward
 from sfbench.cli.results_table import print_results
 from sfbench.contracts import Split
 from sfbench.errors import UnknownNameError, UsageError
-from sfbench.registry import PolicyRecipe, SuiteRecipe, find_policy
+from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.engine import EngineSettings
 from sfbench.rollout.plan import PlanRequest
 from sfbench.rollout.pool import Deadlines
@@ -110,7 +111,7 @@ def make_request(arguments: Sequence[str]) -> RunRequest:
     """The run that the arguments ask for. Raises UsageError."""
     composed = compose_command(EvalConfig, ("suite", "policy"), arguments)
     config: EvalConfig = composed.own
-    _forward(config, composed)
+    forward(composed, config.checkpoint, config.preset)
     workers = len(os.sched_getaffinity(0)) if config.workers is None else config.workers
     return RunRequest(
         suite=SuiteRecipe(composed.chosen["suite"], config.suite),
@@ -145,24 +146,6 @@ def make_request(arguments: Sequence[str]) -> RunRequest:
         config_yaml=composed.yaml,
         command=("sfbench", "eval", *arguments),
     )
-
-
-def _forward(config: EvalConfig, composed: Composed) -> None:
-    """Hand `checkpoint` to the policy and `preset` to the suite, which own these keys."""
-    preset = config.preset or find_policy(composed.chosen["policy"]).suite_preset
-    if config.preset is not None and not hasattr(config.suite, "preset"):
-        raise UsageError(
-            f"preset={config.preset}: suite '{composed.chosen['suite']}' has no presets"
-        )
-    if preset is not None and hasattr(config.suite, "preset"):
-        config.suite.preset = preset
-    if config.checkpoint is not None:
-        if not hasattr(config.policy, "checkpoint"):
-            raise UsageError(
-                f"checkpoint={config.checkpoint}: policy '{composed.chosen['policy']}' "
-                "takes no checkpoint"
-            )
-        config.policy.checkpoint = config.checkpoint
 
 
 def _out_folder(config: EvalConfig, composed: Composed) -> Path:

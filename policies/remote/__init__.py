@@ -1,0 +1,1 @@
+"""Policies that run elsewhere and answer over a websocket."""

@@ -1,0 +1,174 @@
+"""One policy, many sessions: calls are gathered into batches and made in one thread."""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfbench.contracts import EpisodeContext, Observation, Policy
+from sfbench.errors import PolicyError
+from sfbench.rollout.actors import describe
+from sfbench.rollout.episode_loop import checked_chunk
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """As in the rollout engine.
+
+    Attributes:
+        max_batch: observations per policy call.
+        batch_wait_s: how long an observation may wait for others.
+    """
+
+    max_batch: int
+    batch_wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    slot: int
+    observation: Observation
+    answer: "asyncio.Future[NDArray[np.float64]]"
+    since_s: float
+
+
+class PolicyThread:
+    """Runs calls one after the other in a thread of its own, which does not outlive the process."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="policy")
+        self._thread.start()
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
+        """The function's result. Raises PolicyError for whatever it raises."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def run() -> None:
+            try:
+                result = function(*arguments)
+            except BaseException as error:  # noqa: BLE001 (a policy may raise anything)
+                loop.call_soon_threadsafe(_settle, future, None, PolicyError(describe(error)))
+            else:
+                loop.call_soon_threadsafe(_settle, future, result, None)
+
+        self._calls.put(run)
+        return await future
+
+    def stop(self, patience_s: float) -> None:
+        """End after the call that is running; do not wait longer than `patience_s`."""
+        self._calls.put(None)
+        self._thread.join(patience_s)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _settle(future: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+class Batcher:
+    """Gives every session the policy's answers, in batches as full as the wait allows."""
+
+    def __init__(self, policy: Policy, action_size: int, limits: BatchLimits) -> None:
+        self._policy = policy
+        self._action_size = action_size
+        self._limits = limits
+        self._thread = PolicyThread()
+        self._waiting: list[_Asked] = []
+        self._open: set[asyncio.Future[NDArray[np.float64]]] = set()
+        self._arrived = asyncio.Event()
+        self.sessions = 0
+        """How many could ask at the same time."""
+
+    async def reset(self, slot: int, context: EpisodeContext) -> None:
+        """A new episode in a slot. Raises PolicyError."""
+        await self._thread.call(self._policy.reset, slot, context)
+
+    async def act(self, slot: int, observation: Observation) -> NDArray[np.float64]:
+        """A checked chunk [K, A]. Raises PolicyError."""
+        answer: asyncio.Future[NDArray[np.float64]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Asked(slot, observation, answer, time.monotonic()))
+        self._arrived.set()
+        self._open.add(answer)
+        try:
+            return await answer
+        finally:
+            self._open.discard(answer)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            await self._gather()
+            count = self._limits.max_batch
+            batch, self._waiting = self._waiting[:count], self._waiting[count:]
+            await self._answer([asked for asked in batch if not asked.answer.done()])
+
+    def abandon(self) -> None:
+        """Tell everyone who waits that there will be no answer."""
+        for answer in self._open:
+            _settle(answer, None, PolicyError("the server is stopping"))
+
+    def close(self, patience_s: float = 5.0) -> None:
+        """Stop the thread, then the policy."""
+        self._thread.stop(patience_s)
+        self._policy.close()
+
+    async def _gather(self) -> None:
+        """Wait until a batch is due: full, all that can come, or its oldest waited long enough."""
+        while True:
+            if self._waiting:
+                enough = min(self._limits.max_batch, self.sessions)
+                due_s = self._waiting[0].since_s + self._limits.batch_wait_s - time.monotonic()
+                if len(self._waiting) >= enough or due_s <= 0:
+                    return
+            else:
+                due_s = None
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(due_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
+
+    async def _answer(self, batch: Sequence[_Asked]) -> None:
+        if not batch:
+            return
+        try:
+            chunks = await self._thread.call(self._act, batch)
+        except PolicyError as error:
+            if len(batch) == 1:
+                _settle(batch[0].answer, None, error)
+                return
+            # The guilty one alone shall hear of it.
+            for asked in batch:
+                await self._answer([asked])
+            return
+        for asked, chunk in zip(batch, chunks, strict=True):
+            try:
+                _settle(asked.answer, checked_chunk(chunk, self._action_size), None)
+            except PolicyError as error:
+                _settle(asked.answer, None, error)
+
+    def _act(self, batch: Sequence[_Asked]) -> list[Any]:
+        observations = [asked.observation for asked in batch]
+        chunks = list(self._policy.act(observations, [asked.slot for asked in batch]))
+        if len(chunks) != len(batch):
+            raise PolicyError(f"{len(batch)} observations, but {len(chunks)} chunks came back")
+        return chunks
