@@ -174,19 +174,23 @@ def _part(entry: PartEntry, suite: VectorPart | None, name: str) -> VectorPart:
     size = entry.size or (1 if suite is None else suite.size)
     same = suite is not None and suite.size == size
     rotation, sign, gripper = entry.rotation, entry.rotation_sign, entry.gripper
-    return VectorPart(
-        name=entry.quantity if suite is None else suite.name,
-        quantity=_enum(Quantity, entry.quantity, f"quantity in {where}"),
-        low=suite.low if suite is not None and same else (float("-inf"),) * size,
-        high=suite.high if suite is not None and same else (float("inf"),) * size,
-        frame=_enum(Frame, entry.frame, f"frame in {where}"),
-        reference=_enum(Reference, entry.reference, f"reference in {where}"),
-        rotation=None if rotation is None else _enum(Rotation, rotation, f"rotation in {where}"),
-        rotation_sign=None
-        if sign is None
-        else _enum(RotationSign, sign, f"rotation_sign in {where}"),
-        gripper=None if gripper is None else _enum(Gripper, gripper, f"gripper in {where}"),
-    )
+    conventions = {
+        "quantity": _enum(Quantity, entry.quantity, f"quantity in {where}"),
+        "frame": _enum(Frame, entry.frame, f"frame in {where}"),
+        "reference": _enum(Reference, entry.reference, f"reference in {where}"),
+        "rotation": rotation and _enum(Rotation, rotation, f"rotation in {where}"),
+        "rotation_sign": sign and _enum(RotationSign, sign, f"rotation_sign in {where}"),
+        "gripper": gripper and _enum(Gripper, gripper, f"gripper in {where}"),
+    }
+    try:
+        return VectorPart(
+            name=entry.quantity if suite is None else suite.name,
+            low=suite.low if suite is not None and same else (float("-inf"),) * size,
+            high=suite.high if suite is not None and same else (float("inf"),) * size,
+            **conventions,  # type: ignore[arg-type]
+        )
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
 
 
 def _dims(entries: dict[str, DimEntry]) -> dict[str, Dim]:
@@ -196,12 +200,17 @@ def _dims(entries: dict[str, DimEntry]) -> dict[str, Dim]:
 def _check(wire: Wire, env: EnvSpec) -> None:
     """Compare conventions. Raises SpecMismatchError with every field that differs."""
     spec = PolicySpec(
-        name=f"(mapping {wire.name})",
+        name=wire.name,
         runs_in=RunsIn.MAIN,
         action=wire.action,
         state=None if wire.state is None else wire.state.spec,
     )
-    check_compatible(env, spec)
+    try:
+        check_compatible(env, spec)
+    except SpecMismatchError as error:
+        lines = str(error).replace("policy wants", "mapping wants").splitlines()[1:]
+        heading = f"mapping '{wire.name}' does not fit this suite:"
+        raise SpecMismatchError("\n".join([heading, *lines])) from None
 
 
 E = TypeVar("E", bound=StrEnum)

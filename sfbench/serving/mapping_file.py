@@ -14,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 
@@ -153,8 +154,11 @@ def read_mapping(name: str) -> MappingFile:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(MappingFile), OmegaConf.load(path))
         content = OmegaConf.to_object(merged)
-    except (OmegaConfBaseException, ValueError, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"mapping={name}: {path} cannot be used: {reason}") from error
     assert isinstance(content, MappingFile)
+    keys = [content.instruction, *(entry.key for entry in content.cameras)]
+    if not all(keys) or (content.state is not None and not content.state.key):
+        raise UsageError(f"mapping={name}: {path} has an empty key; write [name], or [map, name]")
     return content
