@@ -47,7 +47,15 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuitePlugin(Plugin):
-    """A suite; its factory takes an instance of the config class and returns a Suite."""
+    """A suite; its factory takes an instance of the config class and returns a Suite.
+
+    Attributes:
+        family: name that suites with common assets and tools share, or None.
+        tools: `module:Class` of the family's SuiteTools, or None.
+    """
+
+    family: str | None = None
+    tools: str | None = None
 
     group: ClassVar[str] = "sfbench.suites"
 
@@ -88,6 +96,18 @@ def find_suite(name: str) -> SuitePlugin:
 def find_policy(name: str) -> PolicyPlugin:
     """The policy of that name or alias. Raises UnknownNameError."""
     return _find(policies(), "policy", name)
+
+
+def find_family(name: str) -> SuitePlugin:
+    """A suite with tools, by its own or its family's name. Raises UnknownNameError."""
+    with_tools = {
+        plugin.family: plugin for plugin in suites().values() if plugin.family and plugin.tools
+    }
+    if name not in with_tools and name in suites() and suites()[name].tools:
+        return suites()[name]
+    if name not in with_tools:
+        raise UnknownNameError("suite family", name, [str(family) for family in with_tools])
+    return with_tools[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""usage: sfbench bench rollout suite=NAME [key=value ...]
+"""usage: sfbench bench rollout suite=NAME [key=value ...] | sfbench bench FAMILY [key=value ...]
 
-Measures the rollout engine against bare MuJoCo doing the same physics steps and the same renders
-(the floor), and several workers against one; all in one run, in turn, block after block. Prints
-medians and ranges.
+A family of suites, such as libero, may have a benchmark of its own. `rollout` measures the rollout
+engine against bare MuJoCo doing the same physics steps and the same renders (the floor), and
+several workers against one; all in one run, in turn, block after block. Prints medians and ranges.
 
   suite=NAME         a suite in MuJoCo; its own keys as suite.KEY=...
   task=NAME          default: the suite's first
@@ -23,6 +23,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from sfbench.bench.rollout import BenchRequest, Spread, Timings, measure
+from sfbench.cli import bench_family
 from sfbench.cli.compose import compose_command
 from sfbench.errors import UnknownNameError, UsageError
 from sfbench.registry import SuiteRecipe
@@ -49,7 +50,7 @@ class BenchConfig:
 def command(arguments: Sequence[str]) -> int:
     """Run `sfbench bench`."""
     if not arguments or arguments[0] not in KINDS:
-        raise UnknownNameError("benchmark", arguments[0] if arguments else "", KINDS)
+        return bench_family.run(KINDS, arguments)
     request = _request(arguments[1:])
     timings = measure(request, lambda block: print(f"block {block} done", file=sys.stderr))
     print(_summary(request, timings))

@@ -1,11 +1,12 @@
-"""usage: sfbench doctor [suite=NAME]
+"""usage: sfbench doctor [suite=NAME_OR_FAMILY]
 
 Checks this machine: Python and packages against the pins, GL backends (each in a process of its
-own), GPUs and their EGL index, memory, disk, and what each suite needs (or one, with suite=NAME).
+own), GPUs and their EGL index, memory, disk, and what each suite needs; with suite= one suite or
+family, thoroughly.
 Every line that is not ok says what to type to mend it. Exit status 0 if nothing is bad, else 2.
 """  # noqa: D415 (a usage text)
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from sfbench.cli.overrides import parse
 from sfbench.doctor import Finding, Verdict, check_suite, examine
 from sfbench.errors import UnknownNameError
 from sfbench.registry import SuitePlugin, SuiteRecipe, find_suite, suites
+from sfbench.suite_tools import tools_of
 
 _STYLES = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.BAD: "bold red"}
 
@@ -24,21 +26,41 @@ def command(arguments: Sequence[str]) -> int:
     for override in overrides:
         if override.key != "suite":
             raise UnknownNameError("key", override.key, ["suite"])
-    chosen = [find_suite(item.value) for item in overrides] or list(suites().values())
+    if overrides:
+        checks = [partial(_thorough, plugin) for plugin in _named(overrides[0].value)]
+    else:
+        checks = [partial(_ready, plugin) for plugin in suites().values()]
     console = Console()
     bad = 0
-    for finding in examine([_suite_check(plugin) for plugin in chosen]):
+    for finding in examine(checks):
         bad += finding.verdict is Verdict.BAD
         style = _STYLES[finding.verdict]
         console.print(f"[{style}]{finding.verdict:<5}[/]", end="")
-        console.print(f"{finding.what:<20} {finding.detail}", markup=False, highlight=False)
+        text = f"{finding.what:<20} {finding.detail}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
         if finding.mend:
-            console.print(f"{'':<26}to mend: {finding.mend}", markup=False, highlight=False)
+            text = f"{'':<26}to mend: {finding.mend}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 2 if bad else 0
 
 
-def _suite_check(plugin: SuitePlugin) -> Callable[[], Iterator[Finding]]:
+def _named(name: str) -> list[SuitePlugin]:
+    """The suite of that name, or all of that family."""
+    family = [plugin for plugin in suites().values() if plugin.family == name]
+    return family or [find_suite(name)]
+
+
+def _ready(plugin: SuitePlugin) -> Iterator[Finding]:
     def preflight() -> None:
         SuiteRecipe(plugin.name, plugin.config_class()()).build().preflight()
 
-    return partial(check_suite, plugin.name, preflight)
+    return check_suite(plugin.name, preflight)
+
+
+def _thorough(plugin: SuitePlugin) -> Iterator[Finding]:
+    """Its preflight and, where that is passed, its own checks, which may take a minute."""
+    found = list(_ready(plugin))
+    yield from found
+    tools = tools_of(plugin)
+    if tools is not None and all(finding.verdict is not Verdict.BAD for finding in found):
+        yield from tools.findings(plugin.name, plugin.config_class()())

@@ -13,7 +13,9 @@ COMMANDS = {
     "list": "suites, policies, or the tasks of a suite",
     "diff": "every field in which two run folders' cards and provenance differ",
     "doctor": "check this machine: GL, GPU, versions, assets, disk; says how to mend it",
-    "bench": "measure the rollout engine against bare MuJoCo",
+    "assets": "get and check the assets of a family of suites",
+    "fetch": "fill the caches of a suite, for machines without network",
+    "bench": "measure the rollout engine, or a suite, against bare MuJoCo",
 }
 """Each command is the module of that name in this package."""
 

@@ -8,6 +8,7 @@ from papers (FOLDER/*.csv, default results/published) are shown apart.
 from collections.abc import Sequence
 from pathlib import Path
 
+from sfbench.cli.options import take
 from sfbench.errors import UsageError
 from sfbench.report.write import write_report
 
@@ -15,10 +16,10 @@ from sfbench.report.write import write_report
 def command(arguments: Sequence[str]) -> int:
     """Run `sfbench report`."""
     rest = list(arguments)
-    out = _take(rest, "-o")
+    out = take(rest, "-o")
     if out is None:
         raise UsageError("say where the report goes: sfbench report RUN... -o DIR")
-    published = _take(rest, "--published") or "results/published"
+    published = take(rest, "--published") or "results/published"
     for text in rest:
         if text.startswith("-"):
             raise UsageError(f"unknown option '{text}'; usage: sfbench report RUN... -o DIR")
@@ -26,15 +27,3 @@ def command(arguments: Sequence[str]) -> int:
     print((Path(out) / "leaderboard.md").read_text())
     print(f"page with videos: {Path(out) / 'index.html'}")
     return 0
-
-
-def _take(arguments: list[str], option: str) -> str | None:
-    """Remove an option and its value. Raises UsageError for an option without one."""
-    if option not in arguments:
-        return None
-    at = arguments.index(option)
-    if at + 1 == len(arguments):
-        raise UsageError(f"{option} needs a value")
-    value = arguments[at + 1]
-    del arguments[at : at + 2]
-    return value

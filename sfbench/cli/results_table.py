@@ -13,7 +13,7 @@ from sfbench.report.tally import Tally, tally_rows
 def print_results(rows: Sequence[EpisodeRow], run_folder: Path) -> None:
     """Print success per task and overall, with 95 % intervals and what was not measured."""
     table = Table(title=f"{rows[0].suite}: {rows[0].policy}" if rows else None)
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     for heading in ("success", "n", "95 % Wilson", "errors", "invalid"):
         table.add_column(heading, justify="right")
     for task in sorted({row.task for row in rows}):

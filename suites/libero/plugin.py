@@ -15,6 +15,8 @@ def _plugin(name: str, factory: str, summary: str, aliases: tuple[str, ...] = ()
         summary=summary,
         factory=f"{_HERE}.suite:{factory}",
         config=f"{_HERE}.config:LiberoConfig",
+        family="libero",
+        tools=f"{_HERE}.tools:LiberoTools",
         aliases=aliases,
     )
 
