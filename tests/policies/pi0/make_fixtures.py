@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import tiny
 import torch
+from references import import_lerobot
 
 OUT = Path(__file__).parent / "fixtures"
 
@@ -66,43 +67,6 @@ def load_openpi(checkout: Path) -> types.SimpleNamespace:
     return types.SimpleNamespace(model=model, masks=pi0.make_att_2d_masks)
 
 
-def package(checkout: Path, name: str, **contents: object) -> None:
-    """A package whose own code is not run: only the submodules asked for are imported."""
-    module = types.ModuleType(name)
-    module.__path__ = [str(checkout.joinpath("src", *name.split(".")))]
-    module.__dict__.update(contents)
-    sys.modules[name] = module
-
-
-class _NotUsed:
-    """Stands for classes of the reference that configure training or robots."""
-
-    @staticmethod
-    def register_subclass(_name: str) -> object:
-        return lambda config_class: config_class
-
-    def __post_init__(self) -> None:
-        pass
-
-
-def import_lerobot(checkout: Path) -> types.ModuleType:
-    """lerobot's modelling file alone: its packages import torchvision and data set code."""
-    for name in ("", ".policies", ".policies.pi0", ".policies.common", ".policies.rtc", ".utils"):
-        package(checkout, f"lerobot{name}")
-    package(checkout, "lerobot.configs")
-    features = importlib.import_module("lerobot.configs.types")
-    names = ("FeatureType", "NormalizationMode", "PolicyFeature", "PipelineFeatureType")
-    kinds = {name: getattr(features, name) for name in names}
-    package(checkout, "lerobot.configs", PreTrainedConfig=_NotUsed, **kinds)
-    package(checkout, "lerobot.processor")
-    schedule = "CosineDecayWithWarmupSchedulerConfig"
-    package(checkout, "lerobot.optim", AdamWConfig=_NotUsed, **{schedule: _NotUsed})
-    package(checkout, "lerobot.policies.pretrained", PreTrainedPolicy=_NotUsed, T=None)
-    package(checkout, "lerobot.policies.rtc.modeling_rtc", RTCProcessor=_NotUsed)
-    package(checkout, "lerobot.policies.rtc.configuration_rtc", RTCConfig=_NotUsed)
-    return importlib.import_module("lerobot.policies.pi0.modeling_pi0")
-
-
 def load_lerobot(checkout: Path) -> types.SimpleNamespace:
     """The reference's network at the tiny sizes, and its keys at the published ones."""
     pi0 = import_lerobot(checkout)
@@ -141,12 +105,10 @@ def batch() -> tuple[list, list, torch.Tensor, torch.Tensor, dict[str, torch.Ten
     length = max(map(len, tiny.PROMPTS)) + 2
     ids = torch.tensor([[*prompt, *[0] * (length - len(prompt))] for prompt in tiny.PROMPTS])
     kept = torch.tensor([[i < len(prompt) for i in range(length)] for prompt in tiny.PROMPTS])
-    images = [torch.where(present[:, v, None, None, None], data["pixels"][:, v], -1.0) for v in (0, 1, 2)]
+    images = [
+        torch.where(present[:, v, None, None, None], data["pixels"][:, v], -1.0) for v in (0, 1, 2)
+    ]
     return images, [present[:, v] for v in (0, 1, 2)], ids, kept, data
-
-
-class TensorObservation(types.SimpleNamespace):
-    """Already pre-processed: the network is compared, images have fixtures of their own."""
 
 
 def run(reference: types.SimpleNamespace) -> dict[str, np.ndarray]:

@@ -1,0 +1,1 @@
+"""What more than one policy family needs: conventions, orientations, places, dtypes."""

@@ -1,0 +1,1 @@
+"""π0: PaliGemma, an action expert and flow matching, on transformers' own PI0."""

@@ -1,0 +1,28 @@
+"""Entry points of the π0 family."""
+
+from sfbench.registry import PolicyPlugin
+
+_HERE = "sfbench_policies.pi0"
+
+PI0 = PolicyPlugin(
+    name="pi0",
+    version="1",
+    summary="π0 (3B) in LeRobot's format: flow matching, chunks of 50 or 10 actions",
+    factory=f"{_HERE}.factory:make_pi0",
+    config=f"{_HERE}.config:Pi0Config",
+    suite_preset="openpi",
+)
+PI0_MINI = PolicyPlugin(
+    name="pi0_mini",
+    version="1",
+    summary="π0 at 7 million parameters: trained on a CPU, for any suite",
+    factory=f"{_HERE}.factory:make_pi0_mini",
+    config=f"{_HERE}.config:SmallConfig",
+)
+PI0_MICRO = PolicyPlugin(
+    name="pi0_micro",
+    version="1",
+    summary="π0 at a third of a million parameters: for tests",
+    factory=f"{_HERE}.factory:make_pi0_micro",
+    config=f"{_HERE}.config:SmallConfig",
+)
