@@ -30,7 +30,6 @@ GET /healthz answers OK once the policy is loaded. Exit status: 0 after Ctrl-C o
 
 import asyncio
 import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +61,7 @@ class ServeConfig:
     policy: Any = MISSING
     checkpoint: str | None = None
     preset: str | None = None
-    protocol: Protocol = MISSING
+    protocol: Protocol | None = None
     mapping: str = NATIVE
     open_loop_steps: int | None = None
     temporal_ensemble: float | None = None
@@ -83,21 +82,30 @@ def command(arguments: Sequence[str]) -> int:
     composed = compose_command(ServeConfig, ("suite", "policy"), arguments)
     config: ServeConfig = composed.own
     forward(composed, config.checkpoint, config.preset)
-    _check(config)
+    protocol = _checked_protocol(config)
     address = Address(host=config.host, port=config.port, token=_token(config))
     taken = listen(address)
     try:
         suite = SuiteRecipe(composed.chosen["suite"], config.suite).build()
-        wire = bind(config.mapping, config.protocol, suite.env_spec)
+        wire = bind(config.mapping, protocol, suite.env_spec)
         policy = _policy(config, composed, suite)
         _check_reads(policy, wire)
-        asyncio.run(_serve(config, (policy, wire, suite), address, taken))
+        server = PolicyServer(_service(config, policy, wire, suite), protocol, address, taken)
+        ready = (
+            f"serving {policy.spec.name} for suite {suite.name}, protocol {protocol}, "
+            f"mapping {wire.name}, at {server.url} (Ctrl-C ends it)"
+        )
+        asyncio.run(server.run(lambda: print(ready, flush=True)))
     finally:
         taken.close()
     return 0
 
 
-def _check(config: ServeConfig) -> None:
+def _checked_protocol(config: ServeConfig) -> Protocol:
+    """The protocol. Raises UsageError for it, and for every number outside its range."""
+    protocol = config.protocol
+    if protocol is None:
+        raise UsageError(f"protocol= is missing. Valid: {', '.join(Protocol)}.")
     for key in ("max_batch", "max_sessions", "max_message_mb"):
         if getattr(config, key) < 1:
             raise UsageError(f"{key}={getattr(config, key)}: allowed 1 or more")
@@ -105,11 +113,12 @@ def _check(config: ServeConfig) -> None:
         raise UsageError(f"batch_wait_s={config.batch_wait_s}: allowed 0 or more")
     if config.seed < 0:
         raise UsageError(f"seed={config.seed}: allowed 0 or more")
-    if config.temporal_ensemble is not None and config.protocol is Protocol.OPENPI:
+    if config.temporal_ensemble is not None and protocol is Protocol.OPENPI:
         raise UsageError(
             "temporal_ensemble needs protocol=vla_eval: an openpi client asks once for each chunk, "
             "so there is nothing that overlaps"
         )
+    return protocol
 
 
 def _token(config: ServeConfig) -> str | None:
@@ -156,12 +165,9 @@ def _check_reads(policy: Policy, wire: Wire) -> None:
         )
 
 
-async def _serve(
-    config: ServeConfig, parts: tuple[Policy, Wire, Suite], address: Address, taken: socket.socket
-) -> None:
-    policy, wire, suite = parts
+def _service(config: ServeConfig, policy: Policy, wire: Wire, suite: Suite) -> PolicyService:
     limits = BatchLimits(max_batch=config.max_batch, batch_wait_s=config.batch_wait_s)
-    service = PolicyService(
+    return PolicyService(
         policy,
         wire,
         Batcher(policy, suite.env_spec.action.size, limits),
@@ -170,13 +176,3 @@ async def _serve(
             max_message_bytes=config.max_message_mb * _MEBIBYTE, max_sessions=config.max_sessions
         ),
     )
-    server = PolicyServer(service, config.protocol, address, taken)
-
-    def on_ready() -> None:
-        print(
-            f"serving {policy.spec.name} for suite {suite.name}, protocol {config.protocol}, "
-            f"mapping {wire.name}, at {server.url} (Ctrl-C ends it)",
-            flush=True,
-        )
-
-    await server.run(on_ready)

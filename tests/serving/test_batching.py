@@ -1,0 +1,171 @@
+"""Calls are gathered into batches, bounded in size and wait, and nobody waits for nobody."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sfbench.contracts import EpisodeContext, Observation, PolicySpec, RunsIn
+from sfbench.errors import PolicyError
+from sfbench.serving.batching import Batcher, BatchLimits
+
+
+class Recorder:
+    """Answers with its slots; notes every batch; slow, or broken for one slot, on request."""
+
+    spec = PolicySpec(name="recorder", runs_in=RunsIn.MAIN)
+
+    def __init__(self, call_s: float = 0.0, guilty: int | None = None) -> None:
+        self.batches: list[list[int]] = []
+        self.closed = False
+        self._call_s, self._guilty = call_s, guilty
+
+    def reset(self, slot: int, context: EpisodeContext) -> None:
+        if slot == self._guilty:
+            raise RuntimeError("no such slot")
+
+    def act(
+        self, observations: Sequence[Observation], slots: Sequence[int]
+    ) -> Sequence[NDArray[np.float64]]:
+        self.batches.append(list(slots))
+        time.sleep(self._call_s)
+        if self._guilty in slots:
+            raise SystemExit("broken")
+        return [np.full((1, 2), slot, float) for slot in slots]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def observation() -> Observation:
+    return Observation(images={}, state=np.zeros(2))
+
+
+def run(
+    policy: Recorder,
+    scenario: Callable[[Batcher], Awaitable[None]],
+    max_batch: int = 4,
+    batch_wait_s: float = 5.0,
+) -> None:
+    async def main() -> None:
+        limits = BatchLimits(max_batch=max_batch, batch_wait_s=batch_wait_s)
+        batcher = Batcher(policy, 2, limits)
+        serving = asyncio.create_task(batcher.run())
+        try:
+            await asyncio.wait_for(scenario(batcher), timeout=20)
+        finally:
+            serving.cancel()
+            batcher.close()
+
+    asyncio.run(main())
+    assert policy.closed
+
+
+async def ask(batcher: Batcher, slots: Sequence[int]) -> list[float]:
+    chunks = await asyncio.gather(*(batcher.act(slot, observation()) for slot in slots))
+    return [chunk[0, 0] for chunk in chunks]
+
+
+def test_all_that_can_come_are_one_batch() -> None:
+    policy = Recorder()
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 3
+        assert await ask(batcher, [2, 0, 1]) == [2, 0, 1]
+
+    start_s = time.monotonic()
+    run(policy, scenario)
+    assert policy.batches == [[2, 0, 1]]
+    assert time.monotonic() - start_s < 4
+
+
+def test_a_full_batch_waits_for_nobody() -> None:
+    policy = Recorder()
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 8
+        await ask(batcher, range(8))
+
+    run(policy, scenario)
+    assert policy.batches == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_the_wait_is_bounded() -> None:
+    policy = Recorder()
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 4
+        start_s = time.monotonic()
+        await ask(batcher, [3])
+        assert 0.2 <= time.monotonic() - start_s < 2
+
+    run(policy, scenario, batch_wait_s=0.2)
+
+
+def test_what_comes_during_a_call_is_the_next_batch() -> None:
+    policy = Recorder(call_s=0.3)
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 1
+        first = asyncio.create_task(ask(batcher, [0]))
+        await asyncio.sleep(0.1)
+        batcher.sessions = 4
+        await ask(batcher, [1, 2, 3])
+        await first
+
+    run(policy, scenario, batch_wait_s=0.0)
+    assert policy.batches == [[0], [1, 2, 3]]
+
+
+def test_the_guilty_alone_hears_of_it() -> None:
+    policy = Recorder(guilty=1)
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 3
+        asked = [batcher.act(slot, observation()) for slot in range(3)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(answers[1], PolicyError)
+        assert "SystemExit: broken" in str(answers[1])
+        np.testing.assert_array_equal(answers[0], [[0, 0]])
+        np.testing.assert_array_equal(answers[2], [[2, 2]])
+
+    run(policy, scenario)
+    assert policy.batches == [[0, 1, 2], [0], [1], [2]]
+
+
+def test_a_reset_that_raises() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        with pytest.raises(PolicyError, match="no such slot"):
+            await batcher.reset(1, None)  # type: ignore[arg-type]
+
+    run(Recorder(guilty=1), scenario)
+
+
+def test_who_left_is_not_asked_for() -> None:
+    policy = Recorder()
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 2
+        gone = asyncio.create_task(ask(batcher, [0]))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        await asyncio.sleep(0.05)
+        assert await ask(batcher, [1]) == [1]
+
+    run(policy, scenario, batch_wait_s=0.3)
+    assert policy.batches == [[1]]
+
+
+def test_abandoned() -> None:
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 2
+        waiting = asyncio.create_task(ask(batcher, [0]))
+        await asyncio.sleep(0.05)
+        batcher.abandon()
+        with pytest.raises(PolicyError, match="stopping"):
+            await waiting
+
+    run(Recorder(), scenario)
