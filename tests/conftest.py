@@ -13,6 +13,11 @@ import pytest
 from sfbench.contracts import VOLATILE_FIELDS
 from sfbench.rollout.journal import read_rows
 
+ASSETS = "SFBENCH_LIBERO_ASSETS"
+_STAND_IN = Path(__file__).parents[2] / "shared" / "libero" / "libero_assets_lite.tar.xz"
+if ASSETS not in os.environ and _STAND_IN.exists():
+    os.environ[ASSETS] = str(_STAND_IN)
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

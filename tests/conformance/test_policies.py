@@ -1,11 +1,13 @@
 """Every registered policy keeps the contract on every suite that it fits."""
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
 
 from sfbench.contracts import (
+    Env,
     EpisodeContext,
     EpisodeSpec,
     Observation,
@@ -16,31 +18,39 @@ from sfbench.contracts import (
     Suite,
     check_compatible,
 )
-from sfbench.errors import SfbenchError
-from sfbench.registry import PolicyRecipe, SuiteRecipe, policies, suites
+from sfbench.errors import SfbenchError, UsageError
+from sfbench.registry import PolicyRecipe, policies, suites
 from sfbench.rollout.plan import PlanRequest, make_plan
 from sfbench.rollout.seeds import policy_seed
+from tests.conformance.test_suites import build
 
 PAIRS = [(suite, policy) for suite in suites() for policy in policies()]
+
+
+@cache
+def suite_and_env(name: str) -> tuple[Suite, Env]:
+    """Built once for all policies."""
+    suite = build(name)
+    env = suite.make_env(next(iter(suite.tasks)), Split.EVAL)
+    env.reset(0, seed=0)
+    return suite, env
+
+
+def prepare(suite_name: str, policy_name: str) -> tuple[PolicyRecipe, Policy]:
+    suite, env = suite_and_env(suite_name)
+    recipe = PolicyRecipe(policy_name, policies()[policy_name].config_class()())
+    policy = recipe.build(PolicyContext(env_spec=suite.env_spec, env=env))
+    check_compatible(suite.env_spec, policy.spec)
+    return recipe, policy
 
 
 def refusal(suite_name: str, policy_name: str) -> SfbenchError | None:
     """Why the pair does not go together; None if it does."""
     try:
-        prepare(suite_name, policy_name)[2].close()
+        prepare(suite_name, policy_name)[1].close()
     except SfbenchError as error:
         return error
     return None
-
-
-def prepare(suite_name: str, policy_name: str) -> tuple[Suite, PolicyRecipe, Policy]:
-    suite = SuiteRecipe(suite_name, suites()[suite_name].config_class()()).build()
-    recipe = PolicyRecipe(policy_name, policies()[policy_name].config_class()())
-    env = suite.make_env(next(iter(suite.tasks)), Split.EVAL)
-    env.reset(0, seed=0)
-    policy = recipe.build(PolicyContext(env_spec=suite.env_spec, env=env))
-    check_compatible(suite.env_spec, policy.spec)
-    return suite, recipe, policy
 
 
 def fake_observation(suite: Suite, policy: Policy, seed: int) -> Observation:
@@ -57,11 +67,11 @@ def episode(suite: Suite) -> EpisodeSpec:
     return make_plan(suite, PlanRequest(episodes=1)).episodes[0]
 
 
-def test_scripted_policies_fit_every_suite() -> None:
+@pytest.mark.parametrize("suite_name", suites())
+def test_scripted_policies_fit_every_suite(suite_name: str) -> None:
     """Guards the test below: it must not pass because everything is refused."""
-    for suite_name in suites():
-        for policy_name in ("expert", "noop", "random"):
-            assert refusal(suite_name, policy_name) is None
+    for policy_name in ("expert", "noop", "random"):
+        assert refusal(suite_name, policy_name) is None
 
 
 @pytest.mark.parametrize(("suite_name", "policy_name"), PAIRS)
@@ -71,7 +81,8 @@ def test_chunks_match_the_spec_and_repeat(suite_name: str, policy_name: str) -> 
         assert error.exit_status == 2
         assert len(str(error)) > 20
         return
-    suite, recipe, policy = prepare(suite_name, policy_name)
+    suite, _ = suite_and_env(suite_name)
+    recipe, policy = prepare(suite_name, policy_name)
     context = EpisodeContext(episode(suite), policy_seed(episode(suite).key))
     assert pickle.loads(pickle.dumps(recipe)) == recipe
     assert policy.spec.name
@@ -79,8 +90,13 @@ def test_chunks_match_the_spec_and_repeat(suite_name: str, policy_name: str) -> 
     seen = [fake_observation(suite, policy, seed) for seed in range(len(slots))]
     chunks = []
     for _ in range(2):
-        for slot in slots:
-            policy.reset(slot, context)
+        try:
+            for slot in slots:
+                policy.reset(slot, context)
+        except UsageError as missing:
+            # A suite need not have an expert for its first task; it has to say so.
+            assert "no expert" in str(missing)
+            return
         chunks.append([np.asarray(chunk) for chunk in policy.act(seen, slots)])
     policy.close()
     policy.close()

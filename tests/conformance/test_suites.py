@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 from sfbench import gym
 from sfbench.contracts import Env, Split, Suite
-from sfbench.errors import UsageError
+from sfbench.errors import MissingError, UsageError
 from sfbench.registry import SuiteRecipe, suites
 
 NAMES = list(suites())
@@ -23,9 +23,21 @@ def recipe(name: str) -> SuiteRecipe:
 
 
 def build(name: str) -> Suite:
-    suite = recipe(name).build()
-    suite.preflight()
+    """The suite; without its assets a skip that says so, or a failure where CI=true."""
+    try:
+        suite = recipe(name).build()
+        suite.preflight()
+    except MissingError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"{name} is not tested: {error}")
     return suite
+
+
+def some_tasks(suite: Suite) -> list[str]:
+    """At most six, spread over the suite; the suites' own tests look at all."""
+    names = list(suite.tasks)
+    return names[:: -(-len(names) // 6)]
 
 
 @pytest.fixture(params=NAMES)
@@ -151,7 +163,7 @@ def test_no_such_initial_state(env: Env, suite: Suite) -> None:
 
 
 def test_no_task_is_solved_at_reset(suite: Suite) -> None:
-    for task in suite.tasks:
+    for task in some_tasks(suite):
         env = suite.make_env(task, Split.EVAL)
         env.reset(0, seed=0)
         assert not env.success()
@@ -174,8 +186,8 @@ def test_building_changes_no_environment_variable(suite: Suite) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gymnasium_accepts_it(name: str) -> None:
-    env_id = gym.register([name])[0]
     camera = build(name).env_spec.video_camera
+    env_id = gym.register([name])[0]
     env = gymnasium.make(env_id, cameras=[camera], render_mode="rgb_array")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
