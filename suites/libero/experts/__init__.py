@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING
 
 from sfbench.contracts import Expert
 
+from ..catalog import tasks
+from .solver import ScriptedExpert
+
 if TYPE_CHECKING:
     from ..env import LiberoEnv
 
 ExpertMaker = Callable[["LiberoEnv"], Expert]
 
-EXPERTS: Mapping[str, ExpertMaker] = {}
+_WITHOUT: tuple[str, ...] = ()
+"""Tasks that the expert does not solve."""
+
+EXPERTS: Mapping[str, ExpertMaker] = {
+    name: ScriptedExpert
+    for suite in ("libero_spatial", "libero_object", "libero_goal", "libero_10")
+    for name in tasks(suite)
+    if name not in _WITHOUT
+}
 """Every task that has one."""

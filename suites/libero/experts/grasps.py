@@ -1,0 +1,153 @@
+"""How each kind of object is gripped, and the choice among its grasps."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .motion import Pose, facing
+from .world import Array, Boxes, World
+
+DOWN = np.array([0.0, 0.0, -1.0])
+TIP_M = 0.012
+"""How far the fingertips reach beyond the grip."""
+_CLEARANCE_M = 0.006
+_WIDEST_M = 0.072
+"""The fingers open to 0.08 m."""
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """From above, the fingers on both sides of the object where it is narrow.
+
+    Attributes:
+        depth_m: of the grip below the object's top; the palm is 2.6 cm above the grip.
+    """
+
+    depth_m: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Rim:
+    """From above, a finger on each side of a wall.
+
+    Attributes:
+        centre_m: of the wall's circle, in the body's frame [3]; z is the rim's height.
+        radius_m: of the middle of the wall.
+        depth_m: of the grip below the rim.
+        handle: direction (x, y) of a handle to keep away from, or None.
+    """
+
+    centre_m: tuple[float, float, float]
+    radius_m: float
+    depth_m: float = 0.013
+    handle: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """From above, at a given point of the body.
+
+    Attributes:
+        point_m: in the body's frame [3].
+        fingers: the direction between the fingers, in the body's frame [3].
+    """
+
+    point_m: tuple[float, float, float]
+    fingers: tuple[float, float, float]
+
+
+GRASPS: Mapping[str, Across | Rim | Point] = {
+    "akita_black_bowl": Rim((0.0, 0.0, 0.052), 0.048),
+    "plate": Rim((0.0, 0.0, 0.016), 0.062, depth_m=0.004),
+    "porcelain_mug": Rim((0.017, -0.001, 0.109), 0.042, handle=(-1.0, 0.0)),
+    "white_yellow_mug": Rim((-0.018, 0.0, 0.103), 0.042, handle=(1.0, 0.0)),
+    "red_coffee_mug": Rim((-0.014, -0.003, 0.13), 0.037, handle=(1.0, 0.0)),
+    "moka_pot": Point((0.0, 0.072, 0.047), (1.0, 0.0, 0.0)),
+    "wine_bottle": Across(0.018),
+}
+"""By category; anything else is gripped `Across`."""
+
+
+def choose(world: World, body: int) -> Pose:
+    """The grasp of an object that keeps clear of everything else and turns the hand least."""
+    kind = GRASPS.get(world.category(body), Across())
+    if isinstance(kind, Across):
+        candidates = list(_across(world, body, kind))
+    elif isinstance(kind, Rim):
+        candidates = list(_rim(world, body, kind))
+    else:
+        candidates = list(_point(world, body, kind))
+    others = world.obstacles([body])
+    costs = [extra + _cost(world, pose, others) for pose, extra in candidates]
+    return candidates[int(np.argmin(costs))][0]
+
+
+def _cost(world: World, pose: Pose, others: Boxes) -> float:
+    depths = others.depth(pose.pos + _HAND_POINTS @ pose.turn.T, _CLEARANCE_M)
+    return 200.0 * float(depths.sum()) + _turn_cost(pose)
+
+
+def _turn_cost(pose: Pose) -> float:
+    """Share of a half turn between the pose's fingers and the robot's at rest (along y)."""
+    return float(np.arccos(np.clip(pose.turn[1, 0], -1.0, 1.0)) / np.pi)
+
+
+def _upright(pos: Array, yaw: float) -> Pose:
+    """Looking down, the fingers along `yaw` taken modulo half a turn, into 0 to pi."""
+    yaw = yaw % np.pi
+    return Pose(pos, facing(DOWN, np.array([np.cos(yaw), np.sin(yaw), 0.0])))
+
+
+def _across(world: World, body: int, kind: Across) -> Iterator[tuple[Pose, float]]:
+    corners = world.boxes(world.geoms([body])).corners()
+    low, high = corners[..., 2].min(axis=1), corners[..., 2].max(axis=1)
+    height = max(high.max() - kind.depth_m, low.min() + TIP_M + 0.003)
+    level = corners[(low < height + 0.008) & (high > height - 0.01)].reshape(-1, 3)[:, :2]
+    axes = world.turn(body)[:2]
+    yaws = {float(np.arctan2(*axes[::-1, i])) for i in range(3) if np.hypot(*axes[:, i]) > 0.9}
+    yaws |= {step * np.pi / 12 for step in range(12)}
+    for yaw in sorted(yaws):
+        along = np.array([np.cos(yaw), np.sin(yaw)])
+        side = np.array([-along[1], along[0]])
+        spans = [(float((level @ d).min()), float((level @ d).max())) for d in (along, side)]
+        width = spans[0][1] - spans[0][0]
+        if width < _WIDEST_M:
+            middle = along * sum(spans[0]) / 2 + side * sum(spans[1]) / 2
+            # A narrow grip holds better, above all across parallel faces.
+            yield _upright(np.array([*middle, height]), yaw), 20.0 * width
+
+
+def _rim(world: World, body: int, kind: Rim) -> Iterator[tuple[Pose, float]]:
+    origin, turn = world.pos(body), world.turn(body)
+    for angle in np.arange(24) * np.pi / 12:
+        out = np.array([np.cos(angle), np.sin(angle), 0.0])
+        if kind.handle is not None and out[:2] @ np.array(kind.handle) > 0.3:
+            continue
+        centre = np.array(kind.centre_m) - np.array([0.0, 0.0, kind.depth_m])
+        pos = origin + turn @ (centre + kind.radius_m * out)
+        radial = turn @ out
+        yield _upright(pos, float(np.arctan2(radial[1], radial[0]))), 0.0
+
+
+def _point(world: World, body: int, kind: Point) -> Iterator[tuple[Pose, float]]:
+    turn = world.turn(body)
+    axis = turn @ np.array(kind.fingers)
+    pos = world.pos(body) + turn @ np.array(kind.point_m)
+    yield _upright(pos, float(np.arctan2(axis[1], axis[0]))), 0.0
+
+
+def _grid(low: Array, high: Array, counts: tuple[int, int, int]) -> Array:
+    axes = [np.linspace(low[i], high[i], counts[i]) for i in range(3)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _hand_points() -> Array:
+    """Points in the open gripper's volume, in the grip's frame (sizes from its collision geoms)."""
+    finger = _grid(np.array([0.038, -0.011, -0.045]), np.array([0.062, 0.011, 0.014]), (3, 3, 7))
+    palm = _grid(np.array([-0.105, -0.034, -0.12]), np.array([0.105, 0.034, -0.024]), (9, 3, 5))
+    wrist = _grid(np.array([-0.06, -0.06, -0.28]), np.array([0.06, 0.06, -0.14]), (3, 3, 4))
+    return np.concatenate([finger, finger * [-1, 1, 1], palm, wrist])
+
+
+_HAND_POINTS = _hand_points()

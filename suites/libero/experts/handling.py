@@ -1,0 +1,90 @@
+"""Picking objects up and putting them down."""
+
+import numpy as np
+
+from .grasps import TIP_M, choose
+from .motion import CLOSE, Arm, Motion, Pose
+from .world import Array, World
+
+_HAND_RADIUS_M = 0.08
+_GAP_M = 0.025
+_HELD_OPENING_M = 0.002
+"""Fingers that close on nothing end up nearer than this."""
+
+
+def travel(arm: Arm, target: Pose, carried: int | None = None) -> Motion:
+    """Go over everything in between, then straight down to the target.
+
+    Args:
+        arm: the arm.
+        target: where to.
+        carried: the object in the hand.
+    """
+    world = arm.world
+    below = TIP_M
+    without: list[int] = []
+    if carried is not None:
+        below = max(below, world.grip_pos[2] - _bottom(world, carried))
+        without = [carried]
+    here = world.grip_pos
+    top = world.top_along(here[:2], target.pos[:2], _HAND_RADIUS_M, without)
+    height = max(top + below + _GAP_M, target.pos[2])
+    rising = Pose(np.array([*here[:2], max(height, here[2])]), world.grip_turn)
+    above = Pose(np.array([*target.pos[:2], height]), target.turn)
+    if here[2] < height - 0.02:
+        yield from arm.reach(rising, within_m=0.03)
+    yield from arm.along(above, target)
+
+
+def pick(arm: Arm, body: int) -> Motion:
+    """Grip an object and lift it a little."""
+    world = arm.world
+    if arm.fingers == CLOSE:
+        yield from arm.let_go()
+    grasp = choose(world, body)
+    yield from travel(arm, grasp.shifted(np.array([0.0, 0.0, 0.06])))
+    grasp = choose(world, body)
+    yield from arm.reach(grasp, speed=0.5, within_m=0.004)
+    yield from arm.grab()
+    yield from arm.reach(grasp.shifted(np.array([0.0, 0.0, 0.05])), speed=0.5, within_m=0.015)
+
+
+def holds(world: World, body: int) -> bool:
+    """Whether the fingers are around an object that is near them."""
+    near = float(np.linalg.norm(world.pos(body) - world.grip_pos)) < 0.25
+    return near and world.opening > _HELD_OPENING_M and world.in_hand(body)
+
+
+def place(arm: Arm, body: int, target: Array, drop_m: float = 0.0) -> Motion:
+    """Bring the origin of the object in the hand to a point, let go, and retreat.
+
+    Args:
+        arm: the arm, holding the object.
+        body: the object.
+        target: m [3]; lowering ends earlier where the object touches something.
+        drop_m: how far above the target to let go.
+    """
+    world = arm.world
+    if not holds(world, body):
+        return
+    over = target + np.array([0.0, 0.0, drop_m + 0.04])
+    yield from travel(arm, _carrying(world, body, over), carried=body)
+    low = target + np.array([0.0, 0.0, drop_m])
+    yield from arm.reach(
+        _carrying(world, body, low),
+        speed=0.4,
+        within_m=0.006,
+        until=lambda: world.rests(body) or not holds(world, body),
+    )
+    yield from arm.let_go()
+    up = Pose(world.grip_pos + np.array([0.0, 0.0, 0.08]), world.grip_turn)
+    yield from arm.reach(up, within_m=0.02)
+
+
+def _carrying(world: World, body: int, origin: Array) -> Pose:
+    """The grip's pose that brings the held object's origin there, without turning it."""
+    return Pose(world.grip_pos + origin - world.pos(body), world.grip_turn)
+
+
+def _bottom(world: World, body: int) -> float:
+    return float(world.boxes(world.geoms([body])).corners()[..., 2].min())
