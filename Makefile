@@ -59,7 +59,7 @@ test-libero-full: setup
 
 test-system: setup
 	@if [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; fi
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver texlive-latex-recommended >/dev/null; fi
 	$(BIN)/python -m pytest -m system
 
 # An editable install hides renamed packages from the type checker, so it gets an installed copy.

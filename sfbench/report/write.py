@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from sfbench.report.entries import Entry, final_entries, make_entries
 from sfbench.report.figures import curve_figure, save
 from sfbench.report.latex import leaderboard_latex
 from sfbench.report.load import Loaded, load
+from sfbench.report.mosaic import MAX_TILES, write_key_frames, write_mosaic
 from sfbench.report.page import render_page
 from sfbench.report.published import read_published
 from sfbench.report.tables import (
@@ -67,6 +68,7 @@ def write_report(run_folders: Sequence[Path], out: Path, published: Path) -> lis
         texts["index.html"] = render_page(made, from_papers, videos, figures)
         for name, text in texts.items():
             write_atomically(out / name, text)
+        _write_pictures(loaded, videos, out)
         loaded.rows.drop(columns="run").to_parquet(out / "episodes.parquet", index=False)
     except OSError as error:
         raise UsageError(f"-o {out}: cannot be written: {error.strerror}") from error
@@ -95,6 +97,23 @@ def _gather_videos(loaded: Loaded, out: Path) -> dict[tuple[int, str], str]:
             _link_or_copy(source, target)
             videos[run, video] = target.relative_to(out).as_posix()
     return videos
+
+
+def _write_pictures(loaded: Loaded, videos: Mapping[tuple[int, str], str], out: Path) -> None:
+    """The mosaic of one episode per policy and task in turn, and key frames of the same."""
+    rows = loaded.rows[loaded.rows["video"].notna()]
+    place = rows.groupby(["task", "policy", "arm"], dropna=False).cumcount()
+    ordered = rows.assign(place=place).sort_values(["place", "task", "policy"], kind="stable")
+    chosen = [
+        (out / videos[row["run"], row["video"]], str(row["status"]))
+        for row in ordered.head(MAX_TILES).to_dict("records")
+        if (row["run"], row["video"]) in videos
+    ]
+    if chosen:
+        write_mosaic(chosen, out / "mosaic.mp4")
+    for path, _ in chosen:
+        name = path.relative_to(out / "videos").with_suffix(".png")
+        write_key_frames(path, out / "figures" / "frames" / name)
 
 
 def _distinct_names(loaded: Loaded) -> list[str]:

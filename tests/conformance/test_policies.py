@@ -95,7 +95,8 @@ def test_chunks_match_the_spec_and_repeat(suite_name: str, policy_name: str) -> 
                 policy.reset(slot, context)
         except UsageError as missing:
             # A suite need not have an expert for its first task; it has to say so.
-            assert "no expert" in str(missing)
+            if "no expert" not in str(missing):
+                raise
             return
         chunks.append([np.asarray(chunk) for chunk in policy.act(seen, slots)])
     policy.close()

@@ -251,7 +251,9 @@ def test_report_folder_of_real_runs(cli: Cli, tmp_path: Path) -> None:
     assert [line["policy"] for line in lines] == ["toy_chase", "random"]
     assert [line["planned"] for line in lines] == ["4", "4"]
     assert "sfbench eval suite=toy policy=toy_chase" in html
-    videos = sorted(path.relative_to(page).as_posix() for path in page.rglob("*.mp4"))
+    assert (page / "mosaic.mp4").read_bytes()[4:8] == b"ftyp"
+    assert len(list((page / "figures" / "frames").rglob("*.png"))) == 8
+    videos = sorted(path.relative_to(page).as_posix() for path in page.glob("videos/**/*.mp4"))
     assert len(videos) == 8
     for video in videos:
         assert f"data-src='{video}'" in html
