@@ -87,8 +87,10 @@ def make_control(space: ActionSpace) -> Control:
 
 def _follow(scene: Scene, side: Side, qpos: Array, opening: float) -> None:
     start, grip = scene.arm_target(side), scene.grip_target(side)
+    # All joints are slowed down alike, so that the arm keeps to the straight line between targets.
+    excess = float(np.max(np.abs(qpos - start) / _MAX_STEP))
     scene.command(
         side,
-        start + np.clip(qpos - start, -_MAX_STEP, _MAX_STEP),
+        start + (qpos - start) / max(excess, 1.0),
         grip + float(np.clip(opening - grip, -MAX_OPENING_STEP, MAX_OPENING_STEP)),
     )

@@ -23,6 +23,8 @@ _WARNINGS = {
     "bad position": mujoco.mjtWarning.mjWARN_BADQPOS,
     "bad velocity": mujoco.mjtWarning.mjWARN_BADQVEL,
     "bad acceleration": mujoco.mjtWarning.mjWARN_BADQACC,
+    "too many contacts": mujoco.mjtWarning.mjWARN_CONTACTFULL,
+    "too many constraints": mujoco.mjtWarning.mjWARN_CNSTRFULL,
 }
 
 

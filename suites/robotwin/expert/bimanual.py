@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from ..pose import Pose
-from ..robot.kinematics import arm_kinematics
 from ..robot.panda import Side
 from ..scene.view import Scene
-from .arm import ArmDriver
+from .arm import ArmDriver, seconds_of
 
 Script = Iterator[None]
 """Each `next` advances the arms' targets by one control step."""
@@ -16,8 +15,7 @@ class Bimanual:
     """Both arms' targets, and the primitives that move them."""
 
     def __init__(self, scene: Scene) -> None:
-        solver = arm_kinematics()
-        self._arms = {side: ArmDriver(side, scene, solver) for side in Side}
+        self._arms = {side: ArmDriver(side, scene) for side in Side}
 
     def __getitem__(self, side: Side) -> ArmDriver:
         return self._arms[side]
@@ -32,9 +30,12 @@ class Bimanual:
 
     def go_together(self, goals: dict[Side, Pose], speed: float = 1.0) -> Script:
         """Move both tools on straight lines that start and end at the same time."""
-        seconds = max(self[side].duration(goal, speed) for side, goal in goals.items())
+        seconds = max(seconds_of(self[side].plan(goal, speed)) for side, goal in goals.items())
         return self.together(
-            *(self[side].follow(self[side].path(goal, seconds)) for side, goal in goals.items())
+            *(
+                self[side].follow(self[side].plan(goal, speed, at_least_s=seconds))
+                for side, goal in goals.items()
+            )
         )
 
     def wait(self, steps: int) -> Script:

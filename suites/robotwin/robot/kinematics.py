@@ -59,7 +59,12 @@ class ArmKinematics:
         matrix = self._data.site_xmat[self._tcp].reshape(3, 3)
         return Pose.from_matrix(self._data.site_xpos[self._tcp].copy(), matrix)
 
-    def solve(self, target: Pose, start: Array, iterations: int = 20) -> Solution:
+    def limit_share(self, qpos: Array) -> float:
+        """How near the worst joint is to a limit: 0 in the middle of its range, 1 at the limit."""
+        middle, span = (self.low + self.high) / 2, (self.high - self.low) / 2
+        return float(np.max(np.abs(qpos - middle) / span))
+
+    def solve(self, target: Pose, start: Array, iterations: int = 10) -> Solution:
         """Joint angles near `start` that bring the tool to `target` (base frame)."""
         qpos = np.clip(start, self.low, self.high)
         goal = target.matrix()

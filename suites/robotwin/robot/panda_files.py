@@ -18,7 +18,7 @@ from . import decimation
 LINKS = tuple(f"link{index}" for index in range(8))
 
 # Grid cells of the simplification, m: at 128 px a pixel of the head camera is about 1 cm.
-LINK_CELL_M, HAND_CELL_M, FINGER_CELL_M = 0.018, 0.010, 0.006
+LINK_CELL_M, HAND_CELL_M, FINGER_CELL_M = 0.020, 0.010, 0.006
 _CACHE_FORMAT = 1
 
 

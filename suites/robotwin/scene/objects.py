@@ -75,6 +75,25 @@ def add_wall_ring(
         )
 
 
+def add_feet(body: Element, radius_m: float, mass_kg: float) -> None:
+    """Four small balls to stand on, in a ring, hidden; they reach down to the body's z = 0.
+
+    A round base of many boxes would rest on dozens of contacts; this one rests on four.
+    """
+    for index in range(4):
+        angle = np.pi / 4 + index * np.pi / 2
+        pos = (radius_m * np.cos(angle), radius_m * np.sin(angle), 0.004)
+        add(
+            body,
+            "geom",
+            type="sphere",
+            size=0.004,
+            pos=pos,
+            mass=mass_kg / 4,
+            **(OBJECT_CONTACT | HIDDEN),
+        )
+
+
 def add_lathe(
     model: Mjcf, body: Element, profile: Sequence[tuple[float, float]], material: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..config import RobotwinConfig
 from ..mjcf import Collides, Mjcf, add, colliding, visual
 from ..robot.panda import Side, add_arm
@@ -40,13 +42,14 @@ class Camera:
 
 def cameras() -> tuple[Camera, ...]:
     """The head camera, a camera on each wrist, and the front camera for videos."""
-    sine, cosine = 0.34, 0.94
-    wrist = ((0.075, 0.0, 0.0), (0, 1, 0, cosine, 0, sine), 62.0)
+    # Beside the hand, looking past the fingertips: up in the image is the hand's +x.
+    tilt = np.deg2rad(25)
+    wrist = ((0.085, 0.0, 0.035), (0, 1, 0, np.cos(tilt), 0, np.sin(tilt)), 66.0)
     return (
-        Camera("head_camera", None, (0.0, -0.62, 1.52), (1, 0, 0, 0, 0.76, 0.65), 58.0),
+        Camera("head_camera", None, (0.0, -0.44, 1.56), (1, 0, 0, 0, 0.88, 0.47), 48.0),
         Camera("left_camera", "left_hand", *wrist),
         Camera("right_camera", "right_hand", *wrist),
-        Camera("front_camera", None, (0.0, 1.15, 1.50), (-1, 0, 0, 0, -0.52, 0.854), 44.0),
+        Camera("front_camera", None, (0.0, 1.25, 1.55), (-1, 0, 0, 0, -0.43, 0.90), 48.0),
     )
 
 
@@ -104,9 +107,24 @@ def _add_texture(model: Mjcf, name: str, image: textures.Image, repeat: tuple[fl
     return name
 
 
+def _add_sky(model: Mjcf) -> None:
+    add(
+        model.section("asset"),
+        "texture",
+        name="sky",
+        type="skybox",
+        builtin="gradient",
+        rgb1=(0.86, 0.88, 0.90),
+        rgb2=(0.55, 0.58, 0.62),
+        width=32,
+        height=192,
+    )
+
+
 def _add_furniture(model: Mjcf) -> None:
     world = model.section("worldbody")
     wood = _add_texture(model, "table_wood", textures.wood(), (1, 1))
+    _add_sky(model)
     floor = _add_texture(model, "floor_tiles", textures.tiles(), (6, 6))
     add(
         world,
@@ -167,16 +185,6 @@ def _add_furniture(model: Mjcf) -> None:
             pos=(x, y - 0.03, TABLE_TOP_M / 2),
             **visual(),
         )
-    add(
-        world,
-        "geom",
-        name="wall",
-        type="box",
-        rgba=(0.80, 0.79, 0.76, 1),
-        size=(2.5, 0.02, 1.4),
-        pos=(0, 1.6, 1.4),
-        **visual(),
-    )
 
 
 def _add_cameras(model: Mjcf) -> None:

@@ -1,5 +1,7 @@
 """Procedural textures: fixed by their seed, made in numpy, no files."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ def smooth_noise(
     return np.asarray(top * (1 - tr) + bottom * tr)
 
 
+@cache
 def wood(size: int = 512, seed: int = 7) -> Image:
     """Planks of light wood, grain along the columns; uint8 [size, size, 3]."""
     rng = np.random.default_rng(seed)
@@ -43,6 +46,7 @@ def wood(size: int = 512, seed: int = 7) -> Image:
     return np.asarray(np.clip(colour, 0, 255), np.uint8)
 
 
+@cache
 def tiles(size: int = 256, seed: int = 3) -> Image:
     """A floor of grey tiles; uint8 [size, size, 3]."""
     rng = np.random.default_rng(seed)

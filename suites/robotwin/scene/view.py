@@ -49,7 +49,9 @@ class Scene:
 
     def opening(self, side: Side) -> float:
         """Gripper opening, 0 closed to 1 open."""
-        return float(self.data.qpos[self._finger_qpos[side]].mean() / FINGER_TRAVEL_M)
+        # The fingers' end stops are springs: without a bound the number strays past them by 1e-4.
+        share = float(self.data.qpos[self._finger_qpos[side]].mean() / FINGER_TRAVEL_M)
+        return min(max(share, 0.0), 1.0)
 
     def grip_target(self, side: Side) -> float:
         """The gripper servo's target, 0 closed to 1 open."""

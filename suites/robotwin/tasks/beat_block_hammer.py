@@ -4,10 +4,10 @@ import numpy as np
 
 from ..expert.bimanual import Bimanual, Script
 from ..expert.grasps import downward_options
-from ..mjcf import Mjcf, add
+from ..mjcf import Mjcf, add, visual
 from ..pose import Pose, up, yaw_quat
 from ..robot.panda import Side
-from ..scene.objects import OBJECT_CONTACT, add_box, add_material, fixed_body, free_body
+from ..scene.objects import HIDDEN, add_box, add_material, fixed_body, free_body
 from ..scene.view import Scene
 from .base import Layout, TabletopTask
 
@@ -60,15 +60,11 @@ class BeatBlockHammer(TabletopTask):
         """A hammer that stands on its head's face, and a block fixed to the table."""
         hammer = free_body(model, "hammer")
         steel = add_material(model, "steel", (0.36, 0.38, 0.41, 1), specular=0.8, shininess=0.7)
-        add(
-            hammer,
-            "geom",
-            type="cylinder",
-            size=(_HEAD_RADIUS_M, _HEAD_HALF_M),
-            material=steel,
-            mass=0.12,
-            **OBJECT_CONTACT,
-        )
+        # Two cylinders' faces touch in one point in MuJoCo, boxes in four: a box stands steady.
+        inside = (_HEAD_RADIUS_M * 0.85, _HEAD_RADIUS_M * 0.85, _HEAD_HALF_M)
+        add_box(hammer, inside, (0, 0, 0, 1), mass=0.12, **HIDDEN)
+        head = {"type": "cylinder", "size": (_HEAD_RADIUS_M, _HEAD_HALF_M), "material": steel}
+        add(hammer, "geom", **head, **visual())
         add_box(hammer, (0.010, 0.065, 0.009), (0.72, 0.43, 0.16, 1), pos=(0, -0.08, 0), mass=0.02)
         add_box(fixed_body(model, "block"), (_BLOCK_HALF_M,) * 3, (0.80, 0.10, 0.10, 1))
 

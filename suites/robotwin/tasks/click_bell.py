@@ -92,7 +92,7 @@ class ClickBell(TabletopTask):
             range=(-_TRAVEL_M, 0),
             stiffness=400,
             damping=4,
-            springref=0.0,
+            springref=0.003,
             solreflimit=(0.01, 1),
         )
         add(

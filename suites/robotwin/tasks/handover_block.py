@@ -13,7 +13,7 @@ from .base import Layout, TabletopTask
 
 _HALF_M = (0.025, 0.025, 0.10)
 _PAD_HALF_M = (0.05, 0.05, 0.005)
-_HIGH_GRASP_M, _LOW_GRASP_M = 0.065, -0.045
+_HIGH_GRASP_M, _LOW_GRASP_M = 0.072, -0.045
 """Where the left and the right gripper hold the block, above and below its centre."""
 _MEETING_M = (0.02, -0.10, 0.22)
 """Where the block's centre is when it changes hands."""

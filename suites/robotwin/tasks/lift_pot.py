@@ -11,6 +11,7 @@ from ..scene.objects import (
     HIDDEN,
     OBJECT_CONTACT,
     add_box,
+    add_feet,
     add_lathe,
     add_material,
     add_wall_ring,
@@ -68,13 +69,14 @@ class LiftPot(TabletopTask):
         """A hollow pot with a handle at its -x and +x sides."""
         pot = free_body(model, "pot")
         enamel = add_material(model, "enamel", (0.17, 0.33, 0.55, 1), specular=0.7, shininess=0.7)
-        add_wall_ring(pot, _RADIUS_M, _WALL_M, (0.0, _HEIGHT_M), mass_kg=0.30)
+        add_wall_ring(pot, _RADIUS_M, _WALL_M, (0.002, _HEIGHT_M), mass_kg=0.30)
+        add_feet(pot, _RADIUS_M - 0.008, mass_kg=0.02)
         add(
             pot,
             "geom",
             type="cylinder",
-            size=(_RADIUS_M - _WALL_M / 2, 0.004),
-            pos=(0, 0, 0.004),
+            size=(_RADIUS_M - _WALL_M / 2, 0.003),
+            pos=(0, 0, 0.005),
             mass=0.12,
             **(OBJECT_CONTACT | HIDDEN),
         )

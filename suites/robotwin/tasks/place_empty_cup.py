@@ -10,6 +10,7 @@ from ..robot.panda import Side
 from ..scene.objects import (
     HIDDEN,
     OBJECT_CONTACT,
+    add_feet,
     add_lathe,
     add_material,
     add_wall_ring,
@@ -66,13 +67,14 @@ class PlaceEmptyCup(TabletopTask):
         glaze = add_material(model, "glaze", (0.93, 0.95, 0.97, 1), specular=0.7, shininess=0.7)
         cork = add_material(model, "cork", (0.45, 0.27, 0.15, 1))
         cup = free_body(model, "cup")
-        add_wall_ring(cup, _CUP_RADIUS_M, _WALL_M, (0.0, _CUP_HEIGHT_M), mass_kg=0.06)
+        add_wall_ring(cup, _CUP_RADIUS_M, _WALL_M, (0.002, _CUP_HEIGHT_M), mass_kg=0.06)
+        add_feet(cup, _CUP_RADIUS_M - 0.006, mass_kg=0.01)
         add(
             cup,
             "geom",
             type="cylinder",
-            size=(_CUP_RADIUS_M - _WALL_M / 2, 0.003),
-            pos=(0, 0, 0.003),
+            size=(_CUP_RADIUS_M - _WALL_M / 2, 0.002),
+            pos=(0, 0, 0.004),
             mass=0.03,
             **(OBJECT_CONTACT | HIDDEN),
         )
