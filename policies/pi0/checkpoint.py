@@ -18,7 +18,7 @@ from .bundle import Bundle, TrainingData
 from .config import Pi0Config
 from .initial import random_model
 from .loading import load_model
-from .presets import PI0
+from .presets import PI0, PUBLISHED, PublishedSizes
 from .processing.prompt import TOKENIZER_FILE, PromptTokenizer, load_tokenizer, word_tokenizer
 from .processing.scaling import VectorStatistics
 from .processor import ProcessingConfig, Processor, resize_of
@@ -48,13 +48,15 @@ _LIBERO_VIEWS = {
 }
 
 
-def published_bundle(folder: Path, config: Pi0Config, env: EnvSpec) -> Bundle:
-    """A published checkpoint, read and checked.
+def published_bundle(
+    folder: Path, config: Pi0Config, env: EnvSpec, known: PublishedSizes = PUBLISHED
+) -> Bundle:
+    """A published checkpoint, read and checked; `known` is what its config.json relies on.
 
     Raises:
         MissingError, UsageError: see `loading` and `published`.
     """
-    files = read_published(folder)
+    files = read_published(folder, known)
     cameras = choose_cameras(files.views, config, env)
     interface = _interface(config, env, cameras)
     where = f"checkpoint {folder}"
@@ -78,7 +80,11 @@ def published_bundle(folder: Path, config: Pi0Config, env: EnvSpec) -> Bundle:
 
 
 def base_bundle(
-    folder: Path, config: Pi0Config, processing: ProcessingConfig, data: TrainingData
+    folder: Path,
+    config: Pi0Config,
+    processing: ProcessingConfig,
+    data: TrainingData,
+    known: PublishedSizes = PUBLISHED,
 ) -> Bundle:
     """Published weights with new data's conventions and statistics: where fine-tuning starts.
 
@@ -87,7 +93,7 @@ def base_bundle(
     Raises:
         MissingError, UsageError: see `loading` and `published`.
     """
-    architecture = read_published(folder).architecture
+    architecture = read_published(folder, known).architecture
     processor = Processor(
         processing,
         architecture,

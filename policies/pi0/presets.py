@@ -1,5 +1,8 @@
 """The named architectures: the published one, and small ones of the same wiring."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from .architecture import Architecture, DecoderConfig, TowerConfig
 
 GEMMA_2B = DecoderConfig(
@@ -8,9 +11,6 @@ GEMMA_2B = DecoderConfig(
 GEMMA_300M = DecoderConfig(
     hidden=1024, layers=18, heads=8, kv_heads=1, head_dim=256, mlp_hidden=4096
 )
-VARIANTS = {"gemma_2b": GEMMA_2B, "gemma_300m": GEMMA_300M}
-"""As a published config.json names them."""
-
 PI0 = Architecture(
     image_px=224,
     tower=TowerConfig(patch_px=14, hidden=1152, layers=27, heads=16, mlp_hidden=4304),
@@ -19,6 +19,22 @@ PI0 = Architecture(
     vocab=257152,
     chunk_steps=50,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSizes:
+    """What a published config.json takes for granted, and the decoders that it names.
+
+    Attributes:
+        base: all that the file may leave out.
+        variants: decoder by name.
+    """
+
+    base: Architecture
+    variants: Mapping[str, DecoderConfig]
+
+
+PUBLISHED = PublishedSizes(PI0, {"gemma_2b": GEMMA_2B, "gemma_300m": GEMMA_300M})
 
 PI0_MINI = Architecture(
     image_px=128,

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 
 from .architecture import Architecture
-from .presets import PI0, VARIANTS
+from .presets import PUBLISHED, PublishedSizes
 from .processing.scaling import EPSILON, Mode, VectorStatistics
 
 HUB_FILES = ("*.json", "*.safetensors")
@@ -71,8 +71,8 @@ def is_empty_view(name: str) -> bool:
     return name.startswith(_EMPTY)
 
 
-def read_published(folder: Path) -> PublishedFiles:
-    """Read and check a folder.
+def read_published(folder: Path, known: PublishedSizes = PUBLISHED) -> PublishedFiles:
+    """Read and check a folder; `known` is what its config.json relies on.
 
     Raises:
         MissingError: a file is not there.
@@ -97,7 +97,7 @@ def read_published(folder: Path) -> PublishedFiles:
     }
     sizes = {name: int(features[name]["shape"][0]) for name in found if name in features}
     return PublishedFiles(
-        _architecture(config, folder),
+        _architecture(config, folder, known),
         tuple(views + [name for name in empty if name not in views]),
         sizes,
         {name: value for name, value in found.items() if value is not None},
@@ -115,20 +115,20 @@ def _json(file: Path) -> dict[str, Any]:
     return found
 
 
-def _architecture(config: Mapping[str, Any], folder: Path) -> Architecture:
+def _architecture(config: Mapping[str, Any], folder: Path, known: PublishedSizes) -> Architecture:
     decoders = {"language": "paligemma_variant", "expert": "action_expert_variant"}
     defaults = {"language": "gemma_2b", "expert": "gemma_300m"}
     chosen: dict[str, Any] = {}
     for name, key in decoders.items():
         variant = config.get(key, defaults[name])
-        if variant not in VARIANTS:
-            raise UnknownNameError(f"{key} in {folder}/config.json", variant, VARIANTS)
-        chosen[name] = VARIANTS[variant]
-    height, width = config.get("image_resolution", (PI0.image_px, PI0.image_px))
+        if variant not in known.variants:
+            raise UnknownNameError(f"{key} in {folder}/config.json", variant, known.variants)
+        chosen[name] = known.variants[variant]
+    height, width = config.get("image_resolution", (known.base.image_px, known.base.image_px))
     if height != width:
         raise UsageError(f"{folder}/config.json: image_resolution {height} x {width} is no square")
     chosen |= {name: config[key] for name, key in _SIZES.items() if key in config}
-    return replace(PI0, image_px=height, **chosen)
+    return replace(known.base, image_px=height, **chosen)
 
 
 def _steps(folder: Path, name: str) -> dict[str, Mapping[str, Any]]:
