@@ -6,6 +6,7 @@ two files to write.
 """
 
 import json
+import lzma
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
@@ -40,6 +41,7 @@ def main(request_path: str) -> None:
         )
         builder = _Builder(control.env)
         Path(scene["spec"]).write_text(json.dumps(builder.spec().to_json()))
+        Path(scene["xml"]).write_bytes(lzma.compress(builder.xml(request["assets"]).encode()))
         mujoco.mj_saveModel(builder.model(), scene["model"], None)
         control.close()
 
@@ -66,6 +68,12 @@ class _Builder:
                 raise RuntimeError(f"two builds of one scene differ in {name}")
         fresh.site_rgba[:] = used.site_rgba
         return fresh
+
+    def xml(self, assets: str) -> str:
+        """The scene's MJCF, with this machine's folders taken out of its file names."""
+        text: str = self._env.model.get_xml()
+        package = str(Path(sys.modules["robosuite"].__file__ or "").parent)
+        return text.replace(assets, "libero/libero/assets").replace(package, "robosuite")
 
     def spec(self) -> SceneSpec:
         """Everything else."""

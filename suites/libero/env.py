@@ -20,12 +20,18 @@ from sfbench.errors import UnknownNameError, UsageError
 
 from .catalog import LiberoTask
 from .experts import EXPERTS
-from .placing import Draw
+from .placing import Draw, Pose
 from .presets import GripperRule
 from .scene_spec import SceneSpec
 from .simulation import Simulation
 from .spec import env_spec
-from .starts import FixtureRule, check_index, start_drawn, start_eval
+from .starts import (
+    FixtureRule,
+    check_index,
+    start_demonstration,
+    start_drawn,
+    start_eval,
+)
 from .viewing import Viewer
 
 
@@ -142,19 +148,42 @@ class LiberoEnv:
         """Free GL objects."""
         self._viewer.close()
 
+    def start_demonstration(self, state: NDArray[np.float64], fixtures: Mapping[str, Pose]) -> None:
+        """Start where a demonstration does, instead of `reset`. Nothing settles.
+
+        Args:
+            state: its initial state, [1 + nq + nv].
+            fixtures: where each of the task's fixtures stood, by body name.
+
+        Raises:
+            UsageError: the demonstration is of another task.
+        """
+        draw = start_demonstration(self._simulation, self.task, state, fixtures)
+        self._scene_hash = draw.fixtures_hash(self.scene)
+
     def _settle(self, draw: Draw) -> None:
         self._scene_hash = draw.fixtures_hash(self.scene)
         action = np.array(self._settings.settle_action)
         for _ in range(self._settings.settle_steps):
             self._simulation.step(action)
 
-    def _state(self) -> NDArray[np.float64]:
+    def observed_pose(self) -> Pose:
+        """The grip's position and the hand's quaternion (xyzw), as last observed."""
         seen, robot = self._viewer.data, self.scene.robot
         quat = seen.xquat[robot.hand_body][[1, 2, 3, 0]]
+        return Pose(seen.site_xpos[robot.grip_site].copy(), quat)
+
+    def observed_qpos(self) -> NDArray[np.float64]:
+        """The joint positions [nq] that an observation reports."""
+        return self._simulation.reported_qpos.copy()
+
+    def _state(self) -> NDArray[np.float64]:
+        pose = self.observed_pose()
+        quat = pose.quat
         if self._settings.rotation_sign is RotationSign.CANONICAL and quat[3] < 0:
             quat = -quat
-        position = seen.site_xpos[robot.grip_site]
-        return np.concatenate([position, axis_angle(quat), self._simulation.seen_fingers])
+        fingers = self._simulation.reported_qpos[list(self.scene.robot.gripper_qpos)]
+        return np.concatenate([pose.pos, axis_angle(quat), fingers])
 
 
 def axis_angle(quat_xyzw: NDArray[np.float64]) -> NDArray[np.float64]:

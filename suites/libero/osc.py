@@ -50,11 +50,13 @@ class ArmController:
     def _fetch_views(self, robot: RobotSpec) -> None:
         """Views, fetched once: each access to MuJoCo's memory by name costs a microsecond."""
         data = self._data
-        self._grip_pos = data.site_xpos[robot.grip_site]
-        self._grip_mat = data.site_xmat[robot.grip_site]
         self._qvel, self._sparse_mass = data.qvel, data.qM
-        self._arm_qpos = data.qpos[_slice(robot.arm_qpos)]
-        self._arm_qvel = data.qvel[_slice(robot.arm_qvel)]
+        self._pose = (
+            data.site_xpos[robot.grip_site],
+            data.site_xmat[robot.grip_site],
+            data.qpos[_slice(robot.arm_qpos)],
+            data.qvel[_slice(robot.arm_qvel)],
+        )
         self._arm_bias = data.qfrc_bias[_slice(robot.arm_qvel)]
         self._arm_ctrl = data.ctrl[_slice(robot.arm_actuators)]
         self._gripper_ctrl = data.ctrl[_slice(robot.gripper_actuators)]
@@ -63,8 +65,7 @@ class ArmController:
         self._inertia_pos, self._inertia_rot = self._inertia[:, :, 0], self._inertia[:, :, 1]
         self._drive_pos, self._drive_rot = self._drive[:3], self._drive[3:]
         self._wrench_pos, self._wrench_rot = self._wrench[:3], self._wrench[3:]
-        arm = self._arm
-        self._seen = (arm[:3], arm[3:12], arm[12:15], arm[15:18], arm[18:25], arm[25:32])
+        self._velocity_pos, self._velocity_rot = self._arm[12:15], self._arm[15:18]
 
     def restart(self) -> None:
         """Begin an episode: look, and take the present pose as goal and as rest posture."""
@@ -78,13 +79,16 @@ class ArmController:
         mujoco.mj_jacSite(
             self._model, self._data, self._jacobian_pos, self._jacobian_rot, self._site
         )
-        pos, mat, linear, angular, joints, joint_velocities = self._seen
-        pos[:], mat[:] = self._grip_pos, self._grip_mat
-        np.dot(self._jacobian_pos, self._qvel, out=linear)
-        np.dot(self._jacobian_rot, self._qvel, out=angular)
-        joints[:], joint_velocities[:] = self._arm_qpos, self._arm_qvel
+        np.dot(self._jacobian_pos, self._qvel, out=self._velocity_pos)
+        np.dot(self._jacobian_rot, self._qvel, out=self._velocity_rot)
         self._kernels.gather(
-            self._jacobian, self._sparse_mass, self._places, self._arm_jacobian, self._mass
+            self._pose,
+            self._jacobian,
+            self._sparse_mass,
+            self._places,
+            self._arm,
+            self._arm_jacobian,
+            self._mass,
         )
 
     def set_goal(self, action: NDArray[np.float64]) -> None:
@@ -122,6 +126,11 @@ class ArmController:
         )
         self._arm_ctrl[:] = torques
         self._gripper_ctrl[:] = self._finger_ctrl[substep]
+
+    def controls(self) -> Array:
+        """All controls as they are now, [nu]."""
+        controls: Array = self._data.ctrl.copy()
+        return controls
 
     def get_state(self) -> Array:
         """All that later steps depend on, flat [STATE_SIZE]: goal, fingers, snapshot."""

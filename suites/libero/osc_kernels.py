@@ -45,7 +45,7 @@ class Kernels:
     """The compiled functions; see those of the same name below."""
 
     rotation_matrix: Callable[[Array], Array]
-    gather: Callable[[Array, Array, NDArray[np.int64], Array, Array], None]
+    gather: Callable[..., None]
     task_space: Callable[[Array, Array, Array, Array, Array, Array, Array], None]
     joint_torques: Callable[[Array, Array, Array, Array, Array, Array], None]
 
@@ -84,13 +84,22 @@ def _rotation_matrix(quat_xyzw: Array) -> Array:
 
 
 def _gather(
+    pose: tuple[Array, Array, Array, Array],
     jacobian: Array,
     sparse_mass: Array,
     places: NDArray[np.int64],
+    arm: Array,
     arm_jacobian: Array,
     mass: Array,
 ) -> None:
-    """Fill `arm_jacobian` and `mass`."""
+    """Fill `arm` (but for the grip's velocity), `arm_jacobian` and `mass`.
+
+    `pose` is the grip's position [3] and matrix [9], the arm's joint angles [7] and velocities [7].
+    """
+    arm[:3] = pose[0]
+    arm[3:12] = pose[1]
+    arm[18:25] = pose[2]
+    arm[25:] = pose[3]
     for j in range(7):
         column = places[j]
         for i in range(6):

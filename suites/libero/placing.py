@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from sfbench.contracts import stable_hash
 
@@ -28,10 +27,10 @@ class NoRoomError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """m, and wxyz as written into MuJoCo."""
+    """Position in m, and a quaternion: wxyz, unless said otherwise."""
 
     pos: Array
-    quat: NDArray[np.floating]
+    quat: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _reference(
     if not place.inside:
         base += np.array((0, 0, other.top_z))
     if place.site is not None:
-        turn = kernels().rotation_matrix(np.asarray(pose.quat, np.float64)[[1, 2, 3, 0]])
+        turn = kernels().rotation_matrix(pose.quat[[1, 2, 3, 0]])
         shift = turn @ data.site_xpos[place.site]
     return base, shift
 
@@ -142,7 +141,7 @@ def _collides(
     return bool(near and z - pose.pos[2] <= other.top_z - place.bottom_z)
 
 
-def _draw_quat(place: Placement, rng: Generator) -> NDArray[np.floating]:
+def _draw_quat(place: Placement, rng: Generator) -> Array:
     if not place.composed:
         ((axis, low, high),) = place.turns
         half = rng.uniform(low=low, high=high) / 2
@@ -153,7 +152,7 @@ def _draw_quat(place: Placement, rng: Generator) -> NDArray[np.floating]:
         else:
             quat[number], quat[3] = np.sin(half), np.cos(half)
         return quat
-    product: NDArray[np.floating] = np.array([0.0, 0.0, 0.0, 1.0])
+    product = np.array([0.0, 0.0, 0.0, 1.0])
     for axis, low, high in place.turns:
         half = rng.uniform(low=low, high=high) / 2
         turn = np.zeros(4)
@@ -162,11 +161,11 @@ def _draw_quat(place: Placement, rng: Generator) -> NDArray[np.floating]:
     return product
 
 
-def _multiply_rounded(one: Array, other: NDArray[np.floating]) -> NDArray[np.float32]:
+def _multiply_rounded(one: Array, other: Array) -> Array:
     """The quaternion product one * other (xyzw), rounded to single precision as upstream does."""
     x0, y0, z0, w0 = other
     x1, y1, z1, w1 = one
-    return np.array(
+    product = np.array(
         (
             x1 * w0 + y1 * z0 - z1 * y0 + w1 * x0,
             -x1 * z0 + y1 * w0 + z1 * x0 + w1 * y0,
@@ -175,3 +174,4 @@ def _multiply_rounded(one: Array, other: NDArray[np.floating]) -> NDArray[np.flo
         ),
         dtype=np.float32,
     )
+    return product.astype(np.float64)

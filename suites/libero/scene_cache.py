@@ -7,6 +7,7 @@ content, because tasks that share a room share most of their 60 to 90 MB.
 import fcntl
 import hashlib
 import json
+import lzma
 import os
 import platform
 import subprocess
@@ -32,23 +33,34 @@ from .catalog import LiberoTask
 from .scene_spec import SceneSpec
 
 _BUILD_TIMEOUT_S = 900
+_BATCH = 10
+"""Scenes built by one process: starting it takes as long as building one, its files 90 MB each."""
 _MIN_SHARED_BYTES = 1 << 18
 _BUILDER_FILES = ("build.py", "scene_spec.py", "upstream.py")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredScene:
-    """A scene in the cache. `folder` holds `spec.json` and `model.json`, the list of its parts."""
+    """A scene in the cache.
+
+    Attributes:
+        folder: holds `spec.json`, `scene.xml.xz` and, written last, `model.json`: the list of the
+            compiled model's parts.
+    """
 
     folder: Path
 
     def exists(self) -> bool:
-        """Whether it is complete; the list is written last."""
+        """Whether it is complete."""
         return (self.folder / "model.json").is_file()
 
     def spec(self) -> SceneSpec:
         """The spec."""
         return SceneSpec.from_json(json.loads((self.folder / "spec.json").read_text()))
+
+    def xml(self) -> str:
+        """The scene's MJCF, fixtures as compiled."""
+        return lzma.decompress((self.folder / "scene.xml.xz").read_bytes()).decode()
 
     def model(self) -> mujoco.MjModel:
         """A new copy of the compiled model.
@@ -93,8 +105,8 @@ def ensure(tasks: Iterable[LiberoTask], assets: AssetTree) -> Mapping[str, Store
     if any(not scene.exists() for scene in scenes.values()):
         with _locked("scenes"):
             absent = [task for task in wanted if not scenes[task.name].exists()]
-            if absent:
-                _build(absent, assets, scenes)
+            for start in range(0, len(absent), _BATCH):
+                _build(absent[start : start + _BATCH], assets, scenes)
     return scenes
 
 
@@ -105,6 +117,7 @@ def _build(tasks: list[LiberoTask], assets: AssetTree, scenes: Mapping[str, Stor
                 "bddl": str(task.bddl_path),
                 "spec": str(Path(scratch) / f"{index}.json"),
                 "model": str(Path(scratch) / f"{index}.mjb"),
+                "xml": str(Path(scratch) / f"{index}.xml.xz"),
             }
             for index, task in enumerate(tasks)
         ]
@@ -112,7 +125,7 @@ def _build(tasks: list[LiberoTask], assets: AssetTree, scenes: Mapping[str, Stor
         path.write_text(json.dumps({"assets": str(assets.root), "scenes": files}))
         _run_builder(path)
         for task, file in zip(tasks, files, strict=True):
-            _store(scenes[task.name].folder, Path(file["spec"]), Path(file["model"]))
+            _store(scenes[task.name].folder, {name: Path(path) for name, path in file.items()})
 
 
 def _run_builder(request: Path) -> None:
@@ -134,17 +147,18 @@ def _run_builder(request: Path) -> None:
         raise MissingError("LIBERO cannot build the scene:\n  " + "\n  ".join(lines[-8:]))
 
 
-def _store(folder: Path, spec: Path, model: Path) -> None:
+def _store(folder: Path, built: Mapping[str, Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    content = model.read_bytes()
+    content = built["model"].read_bytes()
     names = []
-    for start, end in _cuts(content, mujoco.MjModel.from_binary_path(str(model))):
+    for start, end in _cuts(content, mujoco.MjModel.from_binary_path(str(built["model"]))):
         part = content[start:end]
         name = hashlib.sha256(part).hexdigest()
         if not _blob_path(name).is_file():
             write_atomically(_blob_path(name), part)
         names.append(name)
-    write_atomically(folder / "spec.json", spec.read_bytes())
+    write_atomically(folder / "spec.json", built["spec"].read_bytes())
+    write_atomically(folder / "scene.xml.xz", built["xml"].read_bytes())
     write_atomically(folder / "model.json", json.dumps(names).encode())
 
 

@@ -41,22 +41,26 @@ class Simulation:
         model: as compiled, except for fixtures' poses and lights, which belong to the episode.
         data: as upstream's after the same calls.
         spec: the scene's.
+        controller: the arm's.
         seen_qpos: the joint positions whose scene an observation shows, [nq].
-        seen_fingers: the finger positions that it reports, m [2].
+        reported_qpos: the joint positions that it reports, one physics step later, [nq].
     """
 
-    def __init__(self, model: mujoco.MjModel, spec: SceneSpec) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        spec: SceneSpec,
+        controller: type[ArmController] = ArmController,
+    ) -> None:
         # Nobody reads the gripper's force sensor; physics does not depend on it.
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR
         self.model, self.spec = model, spec
         self.data = mujoco.MjData(model)
-        self.seen_qpos, self.seen_fingers = np.zeros(model.nq), np.zeros(2)
-        self._controller = ArmController(model, self.data, spec.robot)
+        self.seen_qpos, self.reported_qpos = np.zeros(model.nq), np.zeros(model.nq)
+        self.controller = controller(model, self.data, spec.robot)
         self._goal = Goal(spec.goal, self.data, model.ngeom)
         self._compiled = [array.copy() for array in self._episode_arrays()]
         self._is_fresh = True
-        self._qpos_before = np.zeros(model.nq)
-        self._gripper = list(spec.robot.gripper_qpos)
 
     def reset(self, draw: Callable[[], Draw]) -> Draw:
         """Upstream's `env.reset()`: the robot at its start, everything else where `draw` says.
@@ -73,7 +77,7 @@ class Simulation:
         self.place_arm()
         mujoco.mj_forward(model, data)
         mujoco.mj_forward(model, data)
-        self._controller.restart()
+        self.controller.restart()
         self.place_fingers()
         drawn = draw()
         drawn.write(self.spec, model, data)
@@ -93,7 +97,7 @@ class Simulation:
 
     def place_fingers(self) -> None:
         """The fingers at their start."""
-        self.data.qpos[self._gripper] = self.spec.robot.gripper_start
+        self.data.qpos[list(self.spec.robot.gripper_qpos)] = self.spec.robot.gripper_start
 
     def start_from(self, state: NDArray[np.float64]) -> None:
         """Upstream's `env.set_init_state(state)`, after a reset.
@@ -106,8 +110,7 @@ class Simulation:
         data.qpos[:] = state[1 : 1 + model.nq]
         data.qvel[:] = state[1 + model.nq :]
         mujoco.mj_forward(model, data)
-        self.seen_qpos[:] = self._qpos_before[:] = data.qpos
-        self.seen_fingers[:] = data.qpos[self._gripper]
+        self.seen_qpos[:] = self.reported_qpos[:] = data.qpos
         self._update_lights()
 
     def step(self, action: NDArray[np.float64]) -> None:
@@ -117,13 +120,12 @@ class Simulation:
             SystemFaultError: the simulation diverged.
         """
         model, data, qpos = self.model, self.data, self.data.qpos
-        controller, solve = self._controller, mujoco.mj_fwdConstraint
+        controller, solve = self.controller, mujoco.mj_fwdConstraint
         for substep in range(SUBSTEPS):
             if substep == _SEEN_BEFORE:
                 self.seen_qpos[:] = qpos
             elif substep == SUBSTEPS - 1:
-                self.seen_fingers[:] = qpos[self._gripper]
-                self._qpos_before[:] = qpos
+                self.reported_qpos[:] = qpos
             mujoco.mj_step1(model, data)
             # Upstream's forward passes under the controls of the step before, for the warm start.
             mujoco.mj_fwdActuation(model, data)
@@ -154,26 +156,25 @@ class Simulation:
             data.qvel,
             data.qacc_warmstart,
             data.ctrl,
-            self._qpos_before,
+            self.reported_qpos,
             self.seen_qpos,
-            self.seen_fingers,
-            self._controller.get_state(),
+            self.controller.get_state(),
         )
         return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
     def set_state(self, state: Array) -> None:
         """Restore what `get_state` gave."""
         model, data = self.model, self.data
-        sizes = [2, model.nq, model.nv, model.nv, model.nu, model.nq, model.nq, 2, STATE_SIZE]
+        sizes = [2, model.nq, model.nv, model.nv, model.nu, model.nq, model.nq, STATE_SIZE]
         if state.shape != (sum(sizes),):
             raise ValueError(f"a state of this scene has {sum(sizes)} numbers, got {state.shape}")
         parts = np.split(state, np.cumsum(sizes)[:-1])
         (data.time, fresh), qpos, data.qvel[:], data.qacc_warmstart[:], data.ctrl[:] = parts[:5]
-        self._qpos_before[:], self.seen_qpos[:], self.seen_fingers[:] = parts[5:8]
-        self._controller.set_state(parts[8])
+        self.reported_qpos[:], self.seen_qpos[:] = parts[5:7]
+        self.controller.set_state(parts[7])
         self._is_fresh = bool(fresh)
         # Positions in the world and contacts are one physics step older than joint positions.
-        data.qpos[:] = self._qpos_before
+        data.qpos[:] = self.reported_qpos
         mujoco.mj_fwdPosition(model, data)
         data.qpos[:] = qpos
         self._update_lights()

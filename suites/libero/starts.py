@@ -6,9 +6,11 @@ drawer, but not where fixtures (cabinet, stove, ...) stand: upstream draws those
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sfbench.contracts import Split, stable_hash
 from sfbench.errors import MissingError, UsageError
@@ -16,7 +18,7 @@ from sfbench.errors import MissingError, UsageError
 from .catalog import LiberoTask
 from .config import FixturePoses
 from .init_states import load, state_hash
-from .placing import Draw, Generator, NoRoomError, draw_reset
+from .placing import Draw, Generator, NoRoomError, Pose, draw_reset
 from .presets import SeedRule
 from .simulation import Simulation
 
@@ -109,6 +111,39 @@ def start_drawn(simulation: Simulation, task: LiberoTask, split: Split, index: i
     draw = _reset(simulation, Generator(seed), _FIRST_RESET_COPIES)
     at_rest = np.zeros(simulation.model.nv)
     simulation.start_from(np.concatenate([[0.0], simulation.data.qpos, at_rest]))
+    return draw
+
+
+def start_demonstration(
+    simulation: Simulation,
+    task: LiberoTask,
+    state: NDArray[np.float64],
+    fixtures: Mapping[str, Pose],
+) -> Draw:
+    """Reset to a recorded state, with the fixtures where they stood.
+
+    Raises:
+        UsageError: state or fixtures are of another scene.
+    """
+    model, places = simulation.model, simulation.spec.placements
+    size = 1 + model.nq + model.nv
+    if state.shape != (size,):
+        raise UsageError(
+            f"the demonstration's state has {state.size} numbers, {task.name} has {size}: it is of "
+            "another task"
+        )
+    poses = {}
+    for place in places:
+        if place.qpos is not None:
+            start = 1 + place.qpos
+            poses[place.name] = Pose(state[start : start + 3], state[start + 3 : start + 7])
+            continue
+        body = model.body(place.body).name
+        if body not in fixtures:
+            raise UsageError(f"the demonstration lacks {task.name}'s fixture '{body}'")
+        poses[place.name] = fixtures[body]
+    draw = simulation.reset(lambda: Draw((), poses))
+    simulation.start_from(state)
     return draw
 
 

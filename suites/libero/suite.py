@@ -93,10 +93,26 @@ class LiberoSuite:
         for task in self._tasks.values():
             starts.count(task, Split.EVAL)
 
+    def fetch(self) -> None:
+        """Fill the caches, so that later runs need neither network nor the builder.
+
+        Raises:
+            MissingError: assets or LIBERO are missing.
+        """
+        from .osc_kernels import kernels
+
+        scene_cache.ensure(self._tasks.values(), assets.find())
+        kernels()
+
     def _task(self, name: str) -> LiberoTask:
         if name not in self._tasks:
             raise UnknownNameError(f"task of suite '{self.name}'", name, self._tasks)
         return self._tasks[name]
+
+    @property
+    def fixture_rule(self) -> starts.FixtureRule:
+        """Where fixtures stand in `eval` episodes."""
+        return self._settings.fixtures
 
     def _described(self, task: LiberoTask) -> Task:
         return Task(

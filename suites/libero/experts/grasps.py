@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .motion import Pose, facing
 from .world import Array, Boxes, World
@@ -73,7 +74,7 @@ def choose(world: World, body: int) -> Pose:
     """The grasp of an object that keeps clear of everything else and turns the hand least."""
     kind = GRASPS.get(world.category(body), Across())
     if isinstance(kind, Across):
-        candidates = list(_across(world, body, kind))
+        candidates = list(_across(world, world.geoms([body]), kind.depth_m))
     elif isinstance(kind, Rim):
         candidates = list(_rim(world, body, kind))
     else:
@@ -81,6 +82,11 @@ def choose(world: World, body: int) -> Pose:
     others = world.obstacles([body])
     costs = [extra + _cost(world, pose, others) for pose, extra in candidates]
     return candidates[int(np.argmin(costs))][0]
+
+
+def reach_below(turn: Array) -> float:
+    """How far the lowest part of the hand is below the grip, in an orientation [3, 3]; m."""
+    return float(-(_HAND_POINTS @ turn.T)[:, 2].min())
 
 
 def _cost(world: World, pose: Pose, others: Boxes) -> float:
@@ -99,12 +105,18 @@ def _upright(pos: Array, yaw: float) -> Pose:
     return Pose(pos, facing(DOWN, np.array([np.cos(yaw), np.sin(yaw), 0.0])))
 
 
-def _across(world: World, body: int, kind: Across) -> Iterator[tuple[Pose, float]]:
-    corners = world.boxes(world.geoms([body])).corners()
+def across_narrowest(world: World, geoms: NDArray[np.intp], depth_m: float) -> Pose:
+    """The grasp from above across the narrowest side of some geoms."""
+    candidates = _across(world, geoms, depth_m)
+    return min(candidates, key=lambda pair: pair[1] + 0.05 * _turn_cost(pair[0]))[0]
+
+
+def _across(world: World, geoms: NDArray[np.intp], depth_m: float) -> Iterator[tuple[Pose, float]]:
+    corners = world.boxes(geoms).corners()
     low, high = corners[..., 2].min(axis=1), corners[..., 2].max(axis=1)
-    height = max(high.max() - kind.depth_m, low.min() + TIP_M + 0.003)
+    height = max(high.max() - depth_m, low.min() + TIP_M + 0.003)
     level = corners[(low < height + 0.008) & (high > height - 0.01)].reshape(-1, 3)[:, :2]
-    axes = world.turn(body)[:2]
+    axes = world.turn(int(world.model.geom_bodyid[geoms[0]]))[:2]
     yaws = {float(np.arctan2(*axes[::-1, i])) for i in range(3) if np.hypot(*axes[:, i]) > 0.9}
     yaws |= {step * np.pi / 12 for step in range(12)}
     for yaw in sorted(yaws):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .grasps import TIP_M, choose
+from .grasps import choose, reach_below
 from .motion import CLOSE, Arm, Motion, Pose
 from .world import Array, World
 
@@ -21,7 +21,7 @@ def travel(arm: Arm, target: Pose, carried: int | None = None) -> Motion:
         carried: the object in the hand.
     """
     world = arm.world
-    below = TIP_M
+    below = max(reach_below(world.grip_turn), reach_below(target.turn))
     without: list[int] = []
     if carried is not None:
         below = max(below, world.grip_pos[2] - _bottom(world, carried))

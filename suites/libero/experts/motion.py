@@ -122,6 +122,13 @@ def rotation_vector(matrix: Array) -> Array:
     return skew * (angle / length)
 
 
+def rotated(axis: Array, angle_rad: float) -> Array:
+    """Matrix [3, 3] of a rotation about a unit axis (Rodrigues' formula)."""
+    cross = np.cross(np.eye(3), axis) * -1.0
+    turned: Array = np.eye(3) + np.sin(angle_rad) * cross + (1 - np.cos(angle_rad)) * cross @ cross
+    return turned
+
+
 def facing(approach: Array, fingers: Array) -> Array:
     """Grip orientation [3, 3] that looks along `approach`, its fingers moving along `fingers`.
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from ..goal import Goal
-from ..scene_spec import GoalTest, JointTest, StackedTest
+from ..scene_spec import GoalTest, JointTest, RegionTest, StackedTest
+from .fixtures import is_drawer, position, pull_drawer, push_drawer, turn_knob
 from .handling import holds, pick, place
 from .motion import Arm, Motion
 from .targets import target_of
@@ -15,6 +17,9 @@ from .world import World
 
 if TYPE_CHECKING:
     from ..env import LiberoEnv
+
+_OPEN_M = -0.14
+"""A drawer that is to be filled is opened at least so far."""
 
 
 class ScriptedExpert:
@@ -40,17 +45,52 @@ class ScriptedExpert:
     def _attempt(self, number: int) -> Motion:
         test = self._tests[number]
         if isinstance(test, JointTest):
-            raise NotImplementedError
+            yield from self._move_joint(test)
+        else:
+            yield from self._bring(number)
+
+    def _move_joint(self, test: JointTest) -> Motion:
+        joint = self._joint_at(test.qpos[0])
+        if not is_drawer(self._world, joint):
+            yield from turn_knob(self._arm, joint, test.threshold)
+        elif test.comparison.startswith("<"):
+            yield from pull_drawer(self._arm, joint, test.threshold)
+        else:
+            yield from push_drawer(self._arm, joint)
+
+    def _bring(self, number: int) -> Motion:
+        test = self._tests[number]
+        assert not isinstance(test, JointTest)
+        if isinstance(test, RegionTest):
+            yield from self._open_up(test)
         body = test.upper if isinstance(test, StackedTest) else test.body
         yield from pick(self._arm, body)
         if holds(self._world, body):
             target = target_of(self._world, self._tests, number)
             yield from place(self._arm, body, target.pos, target.drop_m)
 
+    def _open_up(self, test: RegionTest) -> Motion:
+        """Open the drawer that the region lies in."""
+        model = self._world.model
+        body = model.site_bodyid[test.site]
+        joint = int(model.body_jntadr[body])
+        if joint >= 0 and model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
+            if position(self._world, joint) > _OPEN_M:
+                yield from pull_drawer(self._arm, joint, _OPEN_M)
+
+    def _joint_at(self, qpos: int) -> int:
+        return int(np.flatnonzero(self._world.model.jnt_qposadr == qpos)[0])
+
     def _holds(self, test: GoalTest) -> bool:
         return Goal([test], self._world.data, self._world.model.ngeom).reached()
 
 
 def ordered(tests: Sequence[GoalTest]) -> list[GoalTest]:
-    """Objects first, doors and drawers last."""
-    return sorted(tests, key=lambda test: isinstance(test, JointTest))
+    """What is turned on or opened first, then objects, then what is closed."""
+
+    def rank(test: GoalTest) -> int:
+        if not isinstance(test, JointTest):
+            return 1
+        return 2 if test.every else 0
+
+    return sorted(tests, key=rank)
