@@ -18,6 +18,10 @@ _PAST_RAD, _PAST_M = 0.1, 0.008
 _KNOB_DEPTH_M = 0.016
 """How far below a knob's top it is gripped."""
 
+_LEAN_RAD = 0.5
+"""By how much the fingers point back at the robot when they grip a knob: straight down, the arm
+cannot reach so near to its base."""
+
 _BEFORE_M = 0.09
 """From where a handle is approached."""
 
@@ -35,7 +39,7 @@ def position(world: World, joint: int) -> float:
 def turn_knob(arm: Arm, joint: int, goal_rad: float) -> Motion:
     """Grip the stove's knob and turn it."""
     world = arm.world
-    grasp = across_narrowest(world, _parts(world, joint), _KNOB_DEPTH_M)
+    grasp = _leaning(world, across_narrowest(world, _parts(world, joint), _KNOB_DEPTH_M))
     yield from free_hand(arm)
     yield from travel(arm, grasp)
     yield from arm.grab()
@@ -57,7 +61,7 @@ def pull_drawer(arm: Arm, joint: int, goal_m: float) -> Motion:
     """
     world = arm.world
     inward = np.array(world.data.xaxis[joint])
-    handle = handle_of(world, joint)
+    handle, upright = handle_of(world, joint), world.grip_turn
     grasp = Pose(handle, _nearest(world, inward, _UP))
     yield from free_hand(arm)
     yield from travel(arm, grasp.shifted(-_BEFORE_M * inward))
@@ -68,7 +72,9 @@ def pull_drawer(arm: Arm, joint: int, goal_m: float) -> Motion:
     pulled = grasp.shifted(inward * (way - 0.02))
     yield from arm.reach(pulled, speed=0.8, until=_beyond(world, joint, way))
     yield from arm.let_go()
-    yield from arm.reach(Pose(world.grip_pos - 0.06 * inward, world.grip_turn), within_m=0.03)
+    back = Pose(world.grip_pos - 0.05 * inward + 0.03 * _UP, world.grip_turn)
+    yield from arm.reach(back, within_m=0.03)
+    yield from arm.reach(Pose(back.pos - 0.03 * inward + 0.04 * _UP, upright), within_m=0.04)
 
 
 def push_drawer(arm: Arm, joint: int) -> Motion:
@@ -92,6 +98,15 @@ def handle_of(world: World, joint: int) -> Array:
     centres = world.boxes(_parts(world, joint)).centres
     inward = np.array(world.data.xaxis[joint])
     return np.array(centres[int(np.argmin(centres @ inward))])
+
+
+def _leaning(world: World, grasp: Pose) -> Pose:
+    """The grasp with the hand tilted away from the robot's base, about the line of the fingers."""
+    fingers = grasp.turn[:, 0]
+    back = np.cross(fingers, _UP)
+    back *= np.sign(back @ (world.pos(world.robot_root) - grasp.pos))
+    approach = np.sin(_LEAN_RAD) * back - np.cos(_LEAN_RAD) * _UP
+    return Pose(grasp.pos, facing(approach, fingers))
 
 
 def _parts(world: World, joint: int) -> NDArray[np.intp]:

@@ -13,6 +13,7 @@ DOWN = np.array([0.0, 0.0, -1.0])
 TIP_M = 0.012
 """How far the fingertips reach beyond the grip."""
 _CLEARANCE_M = 0.006
+_RISES_M = (0.0, 0.04, 0.08, 0.12)
 _WIDEST_M = 0.072
 """The fingers open to 0.08 m."""
 
@@ -90,8 +91,10 @@ def reach_below(turn: Array) -> float:
 
 
 def _cost(world: World, pose: Pose, others: Boxes) -> float:
-    depths = others.depth(pose.pos + _HAND_POINTS @ pose.turn.T, _CLEARANCE_M)
-    return 200.0 * float(depths.sum()) + _turn_cost(pose)
+    points = pose.pos + _HAND_POINTS @ pose.turn.T
+    # The hand comes from above, and leaves that way.
+    swept = np.concatenate([points + np.array([0.0, 0.0, rise]) for rise in _RISES_M])
+    return 200.0 * float(others.depth(swept, _CLEARANCE_M).sum()) + _turn_cost(pose)
 
 
 def _turn_cost(pose: Pose) -> float:

@@ -8,6 +8,7 @@ from .world import Array, World
 
 _HAND_RADIUS_M = 0.08
 _GAP_M = 0.025
+_ASIDE_M = 0.01
 _HELD_OPENING_M = 0.002
 """Fingers that close on nothing end up nearer than this."""
 
@@ -46,7 +47,27 @@ def pick(arm: Arm, body: int) -> Motion:
     grasp = choose(world, body)
     yield from arm.reach(grasp, speed=0.5, within_m=0.004)
     yield from arm.grab()
-    yield from arm.reach(grasp.shifted(np.array([0.0, 0.0, 0.05])), speed=0.5, within_m=0.015)
+    lifted = grasp.shifted(np.array([0.0, 0.0, 0.04]))
+    yield from arm.reach(lifted, speed=0.5, within_m=0.015)
+    aside = way_out(world, body)
+    if aside.any():
+        yield from arm.reach(lifted.shifted(aside), within_m=0.01)
+
+
+def way_out(world: World, body: int) -> Array:
+    """The shortest way along x or y that brings an object from under what overhangs it, m [3]."""
+    mine = world.boxes(world.geoms([body])).corners().reshape(-1, 3)
+    low, high = mine.min(axis=0) - _ASIDE_M, mine.max(axis=0) + _ASIDE_M
+    corners = world.obstacles([body]).corners()
+    lows, highs = corners.min(axis=1), corners.max(axis=1)
+    over = np.all((lows < high)[:, :2] & (highs > low)[:, :2], axis=1) & (lows[:, 2] > high[2])
+    if not over.any():
+        return np.zeros(3)
+    lows, highs = lows[over].min(axis=0), highs[over].max(axis=0)
+    ways = [(axis, float(highs[axis] - low[axis])) for axis in (0, 1)]
+    ways += [(axis, float(lows[axis] - high[axis])) for axis in (0, 1)]
+    axis, way = min(ways, key=lambda pair: abs(pair[1]))
+    return np.eye(3)[axis] * way
 
 
 def holds(world: World, body: int) -> bool:

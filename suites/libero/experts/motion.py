@@ -60,7 +60,7 @@ class Arm:
         world = self.world
         shift = (target.pos - world.grip_pos) * (_GAIN / _UNIT_M)
         twist = rotation_vector(target.turn @ world.grip_turn.T) * (_GAIN / _UNIT_RAD)
-        wanted = np.concatenate([_shortened(shift, speed), _shortened(twist, 0.6 * speed)])
+        wanted = np.concatenate([_shortened(shift, speed), _shortened(twist, 0.8 * speed)])
         change = np.clip(wanted - self._last, -_CHANGE_A_STEP, _CHANGE_A_STEP)
         self._last = self._last + change
         return np.array([*self._last, self.fingers])
@@ -124,7 +124,7 @@ def rotation_vector(matrix: Array) -> Array:
 
 def rotated(axis: Array, angle_rad: float) -> Array:
     """Matrix [3, 3] of a rotation about a unit axis (Rodrigues' formula)."""
-    cross = np.cross(np.eye(3), axis) * -1.0
+    cross = np.cross(np.eye(3), axis)
     turned: Array = np.eye(3) + np.sin(angle_rad) * cross + (1 - np.cos(angle_rad)) * cross @ cross
     return turned
 

@@ -18,7 +18,7 @@ from .world import World
 if TYPE_CHECKING:
     from ..env import LiberoEnv
 
-_OPEN_M = -0.14
+_OPEN_M = -0.115
 """A drawer that is to be filled is opened at least so far."""
 
 
@@ -74,9 +74,9 @@ class ScriptedExpert:
         model = self._world.model
         body = model.site_bodyid[test.site]
         joint = int(model.body_jntadr[body])
-        if joint >= 0 and model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE:
-            if position(self._world, joint) > _OPEN_M:
-                yield from pull_drawer(self._arm, joint, _OPEN_M)
+        slides = joint >= 0 and model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE
+        if slides and position(self._world, joint) > _OPEN_M:
+            yield from pull_drawer(self._arm, joint, _OPEN_M)
 
     def _joint_at(self, qpos: int) -> int:
         return int(np.flatnonzero(self._world.model.jnt_qposadr == qpos)[0])
