@@ -1,8 +1,10 @@
-"""usage: sfbench bench rollout suite=NAME [key=value ...] | sfbench bench FAMILY [key=value ...]
+"""usage: sfbench bench rollout|policy suite=NAME [key=value ...] | sfbench bench FAMILY [...]
 
-A family of suites, such as libero, may have a benchmark of its own. `rollout` measures the rollout
-engine against bare MuJoCo doing the same physics steps and the same renders (the floor), and
-several workers against one; all in one run, in turn, block after block. Prints medians and ranges.
+A family of suites, such as libero, may have a benchmark of its own.
+
+`rollout` measures the rollout engine against bare MuJoCo doing the same physics steps and the same
+renders (the floor), and several workers against one; all in one run, in turn, block after block.
+Prints medians and ranges.
 
   suite=NAME         a suite in MuJoCo; its own keys as suite.KEY=...
   task=NAME          default: the suite's first
@@ -13,98 +15,28 @@ several workers against one; all in one run, in turn, block after block. Prints 
   blocks=7           measured blocks
   workers=[1,2]      worker counts
   gl=egl|osmesa
+
+`policy` measures a policy's inference on made-up observations of a suite's sizes, without a
+simulator: latency of a call (median and 95th percentile), observations a second, and memory, for
+several batch sizes in turn.
+
+  suite=NAME         what it reads and writes; its own keys as suite.KEY=...
+  policy=NAME        its own keys as policy.KEY=..., such as policy.dtype, policy.device
+  checkpoint=DIR|ID  weights, for policies that take them
+  preset=NAME        the suite's protocol preset, where it has some
+  batches=[1,2,4,8]  observations of a call
+  calls=20           measured calls of each batch size
 """  # noqa: D415 (a usage text)
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
-from omegaconf import MISSING
+from sfbench.cli import bench_family, bench_policy, bench_rollout
 
-from sfbench.bench.rollout import BenchRequest, Spread, Timings, measure
-from sfbench.cli import bench_family
-from sfbench.cli.compose import compose_command
-from sfbench.errors import UnknownNameError, UsageError
-from sfbench.registry import SuiteRecipe
-from sfbench.sim.gl import GlBackend
-
-KINDS = ("rollout",)
-
-
-@dataclass
-class BenchConfig:
-    """The keys of `sfbench bench rollout`; the usage text above describes them."""
-
-    suite: Any = MISSING
-    task: str | None = None
-    cameras: list[str] | None = None
-    chunk_steps: int = 8
-    steps: int = 104
-    episodes: int = 4
-    blocks: int = 7
-    workers: list[int] = field(default_factory=lambda: [1, 2])
-    gl: GlBackend = GlBackend.EGL
+KINDS = {"rollout": bench_rollout.run, "policy": bench_policy.run}
 
 
 def command(arguments: Sequence[str]) -> int:
     """Run `sfbench bench`."""
     if not arguments or arguments[0] not in KINDS:
-        return bench_family.run(KINDS, arguments)
-    request = _request(arguments[1:])
-    timings = measure(request, lambda block: print(f"block {block} done", file=sys.stderr))
-    print(_summary(request, timings))
-    return 0
-
-
-def _request(arguments: Sequence[str]) -> BenchRequest:
-    composed = compose_command(BenchConfig, ("suite",), arguments)
-    config: BenchConfig = composed.own
-    for key in ("chunk_steps", "steps", "episodes", "blocks"):
-        if getattr(config, key) < 1:
-            raise UsageError(f"{key}={getattr(config, key)}: allowed 1 or more")
-    if not config.workers or min(config.workers) < 1:
-        raise UsageError(f"workers={config.workers}: name worker counts of 1 or more")
-    recipe = SuiteRecipe(composed.chosen["suite"], config.suite)
-    suite = recipe.build()
-    suite.preflight()
-    task = next(iter(suite.tasks)) if config.task is None else config.task
-    if task not in suite.tasks:
-        raise UnknownNameError(f"task of suite '{suite.name}'", task, suite.tasks)
-    spec = suite.env_spec
-    names = [camera.name for camera in spec.cameras if camera.name != spec.video_camera]
-    return BenchRequest(
-        suite=recipe,
-        task=task,
-        cameras=tuple(names if config.cameras is None else config.cameras),
-        chunk_steps=config.chunk_steps,
-        steps=config.steps,
-        episodes=config.episodes,
-        blocks=config.blocks,
-        workers=tuple(config.workers),
-        gl=config.gl,
-    )
-
-
-def _summary(request: BenchRequest, timings: Timings) -> str:
-    per_episode = [spent_s / request.episodes for spent_s in timings.floor_s]
-    heading = (
-        f"{request.suite.name} {request.task}: {request.blocks} blocks of {request.episodes} "
-        f"episodes, {request.steps} steps, a policy call every {request.chunk_steps}, "
-        f"cameras {', '.join(request.cameras) or 'none'}. Median (range)."
-    )
-    lines = [
-        heading,
-        f"  bare MuJoCo             {Spread.of(per_episode)} s an episode",
-    ]
-    base = timings.engine_s[request.workers[0]]
-    for count, spent_s in timings.engine_s.items():
-        per_episode = [block_s / request.episodes for block_s in spent_s]
-        lines.append(f"  engine, {count} worker(s)     {Spread.of(per_episode)} s an episode")
-        if count == 1:
-            ratios = [a / b for a, b in zip(spent_s, timings.floor_s, strict=True)]
-            lines.append(f"    of bare MuJoCo        x {Spread.of(ratios)}")
-        if spent_s is not base:
-            ratios = [a / b for a, b in zip(base, spent_s, strict=True)]
-            lines.append(f"    speed-up over {request.workers[0]}       x {Spread.of(ratios)}")
-    return "\n".join(lines)
+        return bench_family.run(tuple(KINDS), arguments)
+    return KINDS[arguments[0]](arguments[1:])

@@ -15,7 +15,7 @@ COMMANDS = {
     "doctor": "check this machine: GL, GPU, versions, assets, disk; says how to mend it",
     "assets": "get and check the assets of a family of suites",
     "fetch": "fill the caches of a suite, for machines without network",
-    "bench": "measure the rollout engine, or a suite, against bare MuJoCo",
+    "bench": "measure the rollout engine or a suite against bare MuJoCo, or a policy",
 }
 """Each command is the module of that name in this package."""
 
