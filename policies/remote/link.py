@@ -92,6 +92,7 @@ def as_json(value: object) -> Json:
 
 
 def shortened(text: str) -> str:
-    """The end of a server's error text, where a traceback says what was wrong."""
-    text = text.strip()
-    return text if len(text) <= _MAX_ERROR_CHARS else "... " + text[-_MAX_ERROR_CHARS:]
+    """A server's error text in one line; of a traceback the last one, which says what was wrong."""
+    lines = text.strip().splitlines() or [""]
+    line = lines[-1] if lines[0].startswith("Traceback") else " ".join(lines)
+    return line if len(line) <= _MAX_ERROR_CHARS else "... " + line[-_MAX_ERROR_CHARS:]

@@ -1,6 +1,7 @@
 """One websocket to a server: reaching it, asking, and saying whose fault it is when that fails."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ from sfbench.errors import MissingError, PolicyError, SystemFaultError, UsageErr
 T = TypeVar("T")
 
 _RETRY_S = 0.25
+_CLOSE_S = 2.0
 _BUSY = 503
 
 
@@ -130,7 +132,7 @@ class Transport:
             async with asyncio.timeout(within_s):
                 return await talk(connection)
         except TimeoutError as error:
-            await self.close()
+            self._abort()
             raise PolicyError(
                 f"the server at {self._endpoint.url} gave no answer within {within_s:g} s"
             ) from error
@@ -152,14 +154,24 @@ class Transport:
         return SystemFaultError(f"lost the connection to the server at {url}: {error}")
 
     async def close(self) -> None:
-        """Close; may be called twice."""
+        """Close; may be called twice. A peer that does not read cannot hold it up."""
+        connection = self._connection
+        if connection is None:
+            return
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await connection.close()
+        self._abort()
+
+    def _abort(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(OSError):
-                await connection.close()
+            connection.transport.abort()
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, InvalidStatus):
         return f"HTTP {error.response.status_code}: all its sessions are in use"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -35,8 +35,9 @@ class Served:
 
 @contextlib.contextmanager
 def serving(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Served]:
-    """`sfbench serve` on a free port, until the block ends."""
-    process = start_cli("serve", "port=0", *arguments, env={**os.environ, **(env or {})})
+    """`sfbench serve`, on a free port unless one is named, until the block ends."""
+    port = () if any(item.startswith("port=") for item in arguments) else ("port=0",)
+    process = start_cli("serve", *port, *arguments, env={**os.environ, **(env or {})})
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
