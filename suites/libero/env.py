@@ -64,6 +64,7 @@ class LiberoEnv:
     Attributes:
         spec: what it takes and gives.
         task: which task.
+        simulation: what runs.
     """
 
     def __init__(
@@ -73,33 +74,34 @@ class LiberoEnv:
             settings.render_px, settings.orientation, settings.rotation_sign
         )
         self.task = task
-        self._simulation, self._split, self._settings = simulation, split, settings
+        self.simulation = simulation
+        self._split, self._settings = split, settings
         self._viewer = Viewer(simulation.model, settings.render_px, settings.orientation)
         self._scene_hash = ""
 
     @property
     def model(self) -> mujoco.MjModel:
         """The compiled scene."""
-        return self._simulation.model
+        return self.simulation.model
 
     @property
     def data(self) -> mujoco.MjData:
         """The simulation's state. Positions in the world are one physics step (2 ms) old."""
-        return self._simulation.data
+        return self.simulation.data
 
     @property
     def scene(self) -> SceneSpec:
         """What the scene consists of."""
-        return self._simulation.spec
+        return self.simulation.spec
 
     def reset(self, init_state: int, seed: int) -> None:
         """Start from a state of the split, and let things settle."""
         check_index(self.task, self._split, init_state)
         if self._split is Split.EVAL:
             rule = self._settings.fixtures
-            draw = start_eval(self._simulation, self.task, init_state, seed, rule)
+            draw = start_eval(self.simulation, self.task, init_state, seed, rule)
         else:
-            draw = start_drawn(self._simulation, self.task, self._split, init_state)
+            draw = start_drawn(self.simulation, self.task, self._split, init_state)
         self._settle(draw)
 
     def step(self, action: NDArray[np.float64]) -> None:
@@ -107,7 +109,7 @@ class LiberoEnv:
         if self._settings.gripper_rule is GripperRule.THRESHOLD:
             action = np.array(action, dtype=np.float64)
             action[6] = -1.0 if action[6] < 0.0 else 1.0
-        self._simulation.step(action)
+        self.simulation.step(action)
 
     def observe(self, cameras: Sequence[str]) -> Observation:
         """Draw the named cameras and read the state, both as of physics step 24 of the last 25."""
@@ -115,7 +117,7 @@ class LiberoEnv:
             if self.spec.camera(name) is None:
                 known = [camera.name for camera in self.spec.cameras]
                 raise UnknownNameError("camera", name, known)
-        self._viewer.look(self._simulation.seen_qpos)
+        self._viewer.look(self.simulation.seen_qpos)
         images: Mapping[str, NDArray[np.uint8]] = {
             name: self._viewer.image(name) for name in cameras
         }
@@ -123,7 +125,7 @@ class LiberoEnv:
 
     def success(self) -> bool:
         """Whether LIBERO's goal holds."""
-        return self._simulation.solved()
+        return self.simulation.solved()
 
     def scene_hash(self) -> str:
         """Hash of the fixtures' poses; '' in a task without fixtures to place."""
@@ -131,11 +133,11 @@ class LiberoEnv:
 
     def get_state(self) -> NDArray[np.float64]:
         """Everything that later steps, images and the goal depend on."""
-        return self._simulation.get_state()
+        return self.simulation.get_state()
 
     def set_state(self, state: NDArray[np.float64]) -> None:
         """Restore what `get_state` gave in this episode."""
-        self._simulation.set_state(state)
+        self.simulation.set_state(state)
 
     def expert(self) -> Expert:
         """A solver for the episode just reset."""
@@ -158,14 +160,14 @@ class LiberoEnv:
         Raises:
             UsageError: the demonstration is of another task.
         """
-        draw = start_demonstration(self._simulation, self.task, state, fixtures)
+        draw = start_demonstration(self.simulation, self.task, state, fixtures)
         self._scene_hash = draw.fixtures_hash(self.scene)
 
     def _settle(self, draw: Draw) -> None:
         self._scene_hash = draw.fixtures_hash(self.scene)
         action = np.array(self._settings.settle_action)
         for _ in range(self._settings.settle_steps):
-            self._simulation.step(action)
+            self.simulation.step(action)
 
     def observed_pose(self) -> Pose:
         """The grip's position and the hand's quaternion (xyzw), as last observed."""
@@ -175,14 +177,14 @@ class LiberoEnv:
 
     def observed_qpos(self) -> NDArray[np.float64]:
         """The joint positions [nq] that an observation reports."""
-        return self._simulation.reported_qpos.copy()
+        return self.simulation.reported_qpos.copy()
 
     def _state(self) -> NDArray[np.float64]:
         pose = self.observed_pose()
         quat = pose.quat
         if self._settings.rotation_sign is RotationSign.CANONICAL and quat[3] < 0:
             quat = -quat
-        fingers = self._simulation.reported_qpos[list(self.scene.robot.gripper_qpos)]
+        fingers = self.simulation.reported_qpos[list(self.scene.robot.gripper_qpos)]
         return np.concatenate([pose.pos, axis_angle(quat), fingers])
 
 
