@@ -18,6 +18,9 @@ from .spec import env_spec
 
 T = TypeVar("T")
 
+_LITE_NOTE = "the assets are the lite stand-in: equal physics, other looks"
+"""Reports print a card's `not_comparable` beside its rows."""
+
 VERSIONS = {"hf-libero": "0.1.4", "robosuite": "1.4.0", "mujoco": "3.2.3"}
 
 
@@ -83,6 +86,7 @@ class LiberoSuite:
             "init_states": self._init_states_hash(),
             "assets": str(tree.kind),
             "assets_hash": tree.hash,
+            "not_comparable": _LITE_NOTE if tree.kind is assets.AssetKind.LITE else "",
             **{name.replace("-", "_"): package_version(name) for name in VERSIONS},
         }
 
