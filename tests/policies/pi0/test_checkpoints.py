@@ -17,6 +17,7 @@ from sfbench_policies.pi0.published import read_published
 
 from sfbench.contracts import EnvSpec, PolicyContext
 from sfbench.errors import MissingError, UnknownNameError, UsageError
+from sfbench.registry import SuiteRecipe, suites
 
 from .conftest import KNOWN, SIZES
 from .published import EMBEDDING, TIED, UNUSED, lively_model, write_published
@@ -171,6 +172,39 @@ def test_relative_actions_of_the_checkpoint(copy: Path, libero_env: EnvSpec) -> 
     assert load(copy, libero_env).processor.config.relative_parts == ("eef_pos", "eef_rot")
     given = Pi0Config(dtype="float32", device="cpu", relative_parts=["eef_pos"])
     assert load(copy, libero_env, given).processor.config.relative_parts == ("eef_pos",)
+
+
+def test_a_checkpoint_for_the_bimanual_suite(copy: Path) -> None:
+    """Trained on the suite's own demonstrations: its cameras, joint angles, relative arms."""
+    suite = SuiteRecipe("robotwin_clean", suites()["robotwin_clean"].config_class()()).build()
+    env = suite.env_spec
+    names = [f"{side}_{i}" for side in ("left", "right") for i in (*range(7), "gripper")]
+    visual = {"type": "VISUAL", "shape": [3, 128, 128]}
+    cameras = ("head_camera", "left_camera", "right_camera")
+
+    def robot(data: dict) -> None:
+        data["input_features"] = {f"observation.images.{name}": visual for name in cameras}
+        data["input_features"]["observation.state"] = {"type": "STATE", "shape": [16]}
+        data["output_features"]["action"]["shape"] = [16]
+
+    def relative(data: dict) -> None:
+        data["steps"][3]["config"].update(enabled=True, action_names=names)
+
+    edit_json(copy / "config.json", robot)
+    edit_json(copy / "policy_preprocessor.json", relative)
+    for file in copy.glob("policy_*.safetensors"):
+        numbers = {"mean": torch.linspace(0, 1, 16), "std": torch.linspace(1, 2, 16)}
+        keys = ("observation.state", "action")
+        save_file(
+            {f"{key}.{part}": numbers[part].clone() for key in keys for part in numbers}, file
+        )
+    config = Pi0Config(dtype="float32", device="cpu", conventions="suite")
+    processor = load(copy, env, config).processor
+    assert processor.interface.cameras == cameras
+    assert processor.config.relative_parts == ("left_arm", "right_arm")
+    assert processor.relative == ((True,) * 7 + (False,)) * 2
+    assert processor.interface.action == env.action
+    assert processor.action_statistics.size == 16
 
 
 def test_cameras_are_never_guessed(libero_env: EnvSpec) -> None:

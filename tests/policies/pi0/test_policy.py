@@ -138,6 +138,19 @@ def test_spec(policy: Pi0Policy, libero_env: EnvSpec) -> None:
     assert card["denoise_steps"] == 10
 
 
+@pytest.mark.parametrize("name", ["libero_spatial", "libero_10"])
+def test_the_real_suite_under_openpis_protocol(name: str, bundle: Bundle) -> None:
+    config = suites()[name].config_class()(preset=PI0.suite_preset)
+    env = SuiteRecipe(name, config).build().env_spec
+    check_compatible(env, policy_of(bundle, env).spec)
+    flipping = suites()[name].config_class()(preset="vla_eval")
+    other = SuiteRecipe(name, flipping).build().env_spec
+    signs = {part.rotation_sign for part in other.state.parts if part.rotation_sign}
+    if signs != {RotationSign.AS_SIMULATED}:
+        with pytest.raises(SpecMismatchError, match="rotation_sign"):
+            check_compatible(other, policy_of(bundle, other).spec)
+
+
 def test_other_conventions_are_refused(bundle: Bundle, libero_env: EnvSpec) -> None:
     """The sign of the quaternion alone moves LIBERO-Goal by 14 points."""
     parts = [
