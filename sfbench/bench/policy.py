@@ -195,7 +195,7 @@ def table(timings: PolicyTimings) -> str:
                 str(one.batch),
                 f"{one.p50_s * 1e3:.1f}",
                 f"{one.p95_s * 1e3:.1f}",
-                f"{one.observations_per_s:.1f}",
+                f"{one.observations_per_s:.3g}",
                 *("?" if size is None else f"{size / _MIB:.0f}" for size in sizes),
             ]
         )

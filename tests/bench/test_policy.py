@@ -123,7 +123,7 @@ def test_table() -> None:
     assert one.p95_s == pytest.approx(0.0195)
     assert one.observations_per_s == pytest.approx(2 / 0.015)
     lines = table(PolicyTimings("what", 1.5, (one,))).splitlines()
-    assert lines[-1].split() == ["2", "15.0", "19.5", "133.3", "300"]
+    assert lines[-1].split() == ["2", "15.0", "19.5", "133", "300"]
     assert "GPU" not in lines[-2]
     on_gpu = table(PolicyTimings("what", 1.5, (BatchTimings(2, latency_s, None, 5 * 2**20),)))
     assert on_gpu.splitlines()[-1].split()[-2:] == ["?", "5"]
