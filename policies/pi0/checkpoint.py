@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sfbench.contracts import EnvSpec, VectorSpec
-from sfbench.errors import UnknownNameError, UsageError
+from sfbench.errors import MissingError, UnknownNameError, UsageError
 
 from ..common import libero
 from ..common.interface import Interface, suite_interface
@@ -199,5 +199,11 @@ def _relative_parts(mask: Sequence[bool], action: VectorSpec, where: str) -> tup
 
 def _tokenizer(folder: Path, source: str, architecture: Architecture) -> PromptTokenizer:
     if not (folder / TOKENIZER_FILE).is_file():
-        folder = locate(source, (TOKENIZER_FILE,))
+        try:
+            folder = locate(source, (TOKENIZER_FILE,))
+        except MissingError as error:
+            raise MissingError(
+                f"the checkpoint has no {TOKENIZER_FILE}. {error}. Accept PaliGemma's licence on "
+                f"the hub and log in, or type policy.tokenizer=FOLDER with that file"
+            ) from error
     return load_tokenizer(folder, architecture.prompt_tokens, architecture.vocab)

@@ -228,6 +228,9 @@ def test_the_tokenizer_may_lie_elsewhere(tmp_path: Path, libero_env: EnvSpec) ->
     with_it = write_published(tmp_path / "other", lively_model(SIZES))
     config = Pi0Config(dtype="float32", device="cpu", tokenizer=str(with_it))
     assert load(folder, libero_env, config).processor.tokenizer.encode("put the bowl")
+    nowhere = Pi0Config(dtype="float32", device="cpu", tokenizer="no such place")
+    with pytest.raises(MissingError, match=r"policy\.tokenizer=FOLDER"):
+        load(folder, libero_env, nowhere)
     (with_it / "tokenizer.json").unlink()
     with pytest.raises(MissingError, match=r"no tokenizer\.json"):
         load(folder, libero_env, config)
