@@ -12,7 +12,7 @@ from .motion import CLOSE, OPEN, Arm, Motion, Pose, facing, rotated
 from .world import Array, World
 
 _UP = np.array([0.0, 0.0, 1.0])
-_PAST_RAD, _PAST_M = 0.1, 0.008
+_PAST_RAD, _PAST_M = 0.1, 0.005
 """How far beyond the goal's threshold a knob is turned and a drawer pulled."""
 
 _KNOB_DEPTH_M = 0.016
@@ -69,7 +69,7 @@ def pull_drawer(arm: Arm, joint: int, goal_m: float) -> Motion:
     yield from arm.grab()
     way = goal_m - position(world, joint)
     way += np.copysign(_PAST_M, way)
-    pulled = grasp.shifted(inward * (way - 0.02))
+    pulled = grasp.shifted(inward * (way - 0.006))
     yield from arm.reach(pulled, speed=0.8, until=_beyond(world, joint, way))
     yield from arm.let_go()
     back = Pose(world.grip_pos - 0.05 * inward + 0.03 * _UP, world.grip_turn)
@@ -113,7 +113,7 @@ def _parts(world: World, joint: int) -> NDArray[np.intp]:
     """Collision geoms of the body that the joint moves."""
     body = int(world.model.jnt_bodyid[joint])
     geoms = world.geoms([world.root(body)])
-    return geoms[world.model.geom_bodyid[geoms] == body]
+    return np.asarray(geoms[world.model.geom_bodyid[geoms] == body], np.intp)
 
 
 def free_hand(arm: Arm) -> Motion:

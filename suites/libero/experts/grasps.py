@@ -14,6 +14,7 @@ TIP_M = 0.012
 """How far the fingertips reach beyond the grip."""
 _CLEARANCE_M = 0.006
 _RISES_M = (0.0, 0.04, 0.08, 0.12)
+_FINGER_WIDTH_M = 0.022
 _WIDEST_M = 0.072
 """The fingers open to 0.08 m."""
 
@@ -59,9 +60,11 @@ class Point:
     fingers: tuple[float, float, float]
 
 
+PUSHED = frozenset({"plate"})
+"""What is not lifted, but pushed."""
+
 GRASPS: Mapping[str, Across | Rim | Point] = {
     "akita_black_bowl": Rim((0.0, 0.0, 0.052), 0.048),
-    "plate": Rim((0.0, 0.0, 0.016), 0.062, depth_m=0.004),
     "porcelain_mug": Rim((0.017, -0.001, 0.109), 0.042, handle=(-1.0, 0.0)),
     "white_yellow_mug": Rim((-0.018, 0.0, 0.103), 0.042, handle=(1.0, 0.0)),
     "red_coffee_mug": Rim((-0.014, -0.003, 0.13), 0.037, handle=(1.0, 0.0)),
@@ -102,7 +105,7 @@ def _turn_cost(pose: Pose) -> float:
     return float(np.arccos(np.clip(pose.turn[1, 0], -1.0, 1.0)) / np.pi)
 
 
-def _upright(pos: Array, yaw: float) -> Pose:
+def upright(pos: Array, yaw: float) -> Pose:
     """Looking down, the fingers along `yaw` taken modulo half a turn, into 0 to pi."""
     yaw = yaw % np.pi
     return Pose(pos, facing(DOWN, np.array([np.cos(yaw), np.sin(yaw), 0.0])))
@@ -128,9 +131,12 @@ def _across(world: World, geoms: NDArray[np.intp], depth_m: float) -> Iterator[t
         spans = [(float((level @ d).min()), float((level @ d).max())) for d in (along, side)]
         width = spans[0][1] - spans[0][0]
         if width < _WIDEST_M:
-            middle = along * sum(spans[0]) / 2 + side * sum(spans[1]) / 2
-            # A narrow grip holds better, above all across parallel faces.
-            yield _upright(np.array([*middle, height]), yaw), 20.0 * width
+            room = spans[1][1] - spans[1][0] - _FINGER_WIDTH_M
+            for share in (0.0, -0.5, 0.5):
+                across, beside = sum(spans[0]) / 2, sum(spans[1]) / 2 + share * max(room, 0.0)
+                pos = np.array([*(along * across + side * beside), height])
+                # A narrow grip holds better, above all across parallel faces; so does the middle.
+                yield upright(pos, yaw), 20.0 * width + abs(share)
 
 
 def _rim(world: World, body: int, kind: Rim) -> Iterator[tuple[Pose, float]]:
@@ -142,14 +148,14 @@ def _rim(world: World, body: int, kind: Rim) -> Iterator[tuple[Pose, float]]:
         centre = np.array(kind.centre_m) - np.array([0.0, 0.0, kind.depth_m])
         pos = origin + turn @ (centre + kind.radius_m * out)
         radial = turn @ out
-        yield _upright(pos, float(np.arctan2(radial[1], radial[0]))), 0.0
+        yield upright(pos, float(np.arctan2(radial[1], radial[0]))), 0.0
 
 
 def _point(world: World, body: int, kind: Point) -> Iterator[tuple[Pose, float]]:
     turn = world.turn(body)
     axis = turn @ np.array(kind.fingers)
     pos = world.pos(body) + turn @ np.array(kind.point_m)
-    yield _upright(pos, float(np.arctan2(axis[1], axis[0]))), 0.0
+    yield upright(pos, float(np.arctan2(axis[1], axis[0]))), 0.0
 
 
 def _grid(low: Array, high: Array, counts: tuple[int, int, int]) -> Array:

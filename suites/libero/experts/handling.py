@@ -3,12 +3,20 @@
 import numpy as np
 
 from .grasps import choose, reach_below
-from .motion import CLOSE, Arm, Motion, Pose
+from .motion import CLOSE, Arm, Motion, Pose, facing
 from .world import Array, World
 
+_UP = np.array([0.0, 0.0, 1.0])
 _HAND_RADIUS_M = 0.08
 _GAP_M = 0.025
 _ASIDE_M = 0.01
+
+_LEAN_RAD = 0.5
+_CRADLE_M = 0.065
+"""From the open fingers behind a dish to its centre."""
+_ABOVE_TABLE_M = -0.003
+_PUSHED_WITHIN_M = 0.012
+
 _HELD_OPENING_M = 0.002
 """Fingers that close on nothing end up nearer than this."""
 
@@ -67,7 +75,9 @@ def way_out(world: World, body: int) -> Array:
     ways = [(axis, float(highs[axis] - low[axis])) for axis in (0, 1)]
     ways += [(axis, float(lows[axis] - high[axis])) for axis in (0, 1)]
     axis, way = min(ways, key=lambda pair: abs(pair[1]))
-    return np.eye(3)[axis] * way
+    aside = np.zeros(3)
+    aside[axis] = way
+    return aside
 
 
 def holds(world: World, body: int) -> bool:
@@ -100,6 +110,44 @@ def place(arm: Arm, body: int, target: Array, drop_m: float = 0.0) -> Motion:
     yield from arm.let_go()
     up = Pose(world.grip_pos + np.array([0.0, 0.0, 0.08]), world.grip_turn)
     yield from arm.reach(up, within_m=0.02)
+
+
+def push(arm: Arm, body: int, target: Array) -> Motion:
+    """Push a dish over the table, first along y, then along x.
+
+    The open fingers are behind it, the hand leans over it. Two fingers cradle the round dish, so
+    that it does not slip out sideways.
+
+    Args:
+        arm: the arm.
+        body: the dish; its origin is its centre.
+        target: m [2].
+    """
+    if arm.fingers == CLOSE:
+        yield from arm.let_go()
+    for axis in (1, 0):
+        way = float(target[axis] - arm.world.pos(body)[axis])
+        if abs(way) > _PUSHED_WITHIN_M:
+            yield from _push_straight(arm, body, np.eye(3)[axis] * way)
+
+
+def _push_straight(arm: Arm, body: int, way: Array) -> Motion:
+    world = arm.world
+    length = float(np.linalg.norm(way))
+    ahead = way / length
+    approach = -np.sin(_LEAN_RAD) * ahead - np.cos(_LEAN_RAD) * _UP
+    turn = facing(approach, np.cross(_UP, ahead))
+    height = world.pos(body)[2] + reach_below(turn) + _ABOVE_TABLE_M
+    start = world.pos(body)
+    behind = start - (_CRADLE_M + 0.008) * ahead
+    yield from travel(arm, Pose(np.array([*behind[:2], height]), turn))
+    end = np.array([*(behind + (length + 0.03) * ahead)[:2], height])
+    yield from arm.reach(
+        Pose(end, turn),
+        speed=0.6,
+        until=lambda: float((world.pos(body) - start) @ ahead) > length - _PUSHED_WITHIN_M,
+    )
+    yield from arm.reach(Pose(world.grip_pos + 0.08 * _UP, turn), within_m=0.02)
 
 
 def _carrying(world: World, body: int, origin: Array) -> Pose:

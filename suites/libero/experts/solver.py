@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..goal import Goal
 from ..scene_spec import GoalTest, JointTest, RegionTest, StackedTest
 from .fixtures import is_drawer, position, pull_drawer, push_drawer, turn_knob
-from .handling import holds, pick, place
+from .grasps import PUSHED
+from .handling import holds, pick, place, push
 from .motion import Arm, Motion
 from .targets import target_of
 from .world import World
@@ -18,7 +19,7 @@ from .world import World
 if TYPE_CHECKING:
     from ..env import LiberoEnv
 
-_OPEN_M = -0.115
+_OPEN_M = -0.12
 """A drawer that is to be filled is opened at least so far."""
 
 
@@ -64,6 +65,9 @@ class ScriptedExpert:
         if isinstance(test, RegionTest):
             yield from self._open_up(test)
         body = test.upper if isinstance(test, StackedTest) else test.body
+        if self._world.category(body) in PUSHED:
+            yield from push(self._arm, body, target_of(self._world, self._tests, number).pos[:2])
+            return
         yield from pick(self._arm, body)
         if holds(self._world, body):
             target = target_of(self._world, self._tests, number)
