@@ -5,7 +5,6 @@ physics and plainer looks for machines that cannot download. Anything else is re
 changed mesh or texture moves scores without a trace.
 """
 
-import fcntl
 import hashlib
 import json
 import lzma
@@ -14,8 +13,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -27,6 +25,7 @@ from sfbench.errors import MissingError, UsageError
 from sfbench.sim.cache import cache_folder, write_atomically
 
 from .catalog import package_folder
+from .locks import locked
 
 VARIABLE = "SFBENCH_LIBERO_ASSETS"
 HUB_REPOSITORY = "lerobot/libero-assets"
@@ -100,7 +99,7 @@ def install(source: Path | str | None = None) -> AssetTree:
         else:
             root = _unpack(path, Path(scratch))
         tree = check(_tree_root(root))
-        with _locked("assets"):
+        with locked("assets"):
             _replace_folder(tree.root, _install_folder(tree.kind), tree.kind)
     return AssetTree(_install_folder(tree.kind), tree.kind, tree.hash)
 
@@ -111,7 +110,7 @@ def check(root: Path) -> AssetTree:
     Raises:
         MissingError: files are absent or differ; lists them.
     """
-    problems = {kind: _differences(root, kind) for kind in AssetKind}
+    problems = {kind: differences(root, kind) for kind in AssetKind}
     kind = min(AssetKind, key=lambda kind: len(problems[kind]))
     found = problems[kind]
     if found:
@@ -119,26 +118,28 @@ def check(root: Path) -> AssetTree:
         more = f"\n  and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise MissingError(
             f"the LIBERO assets in {root} are not the {kind} tree: {len(found)} of "
-            f"{len(_listed(kind))} files are absent or differ.\n  {lines}{more}\n{INSTALL_HINT}"
+            f"{len(listed(kind))} files are absent or differ.\n  {lines}{more}\n{INSTALL_HINT}"
         )
     return AssetTree(root, kind, list_hash(kind))
 
 
 def list_hash(kind: AssetKind) -> str:
     """16 hex digits that stand for a tree's contents in the protocol card."""
-    return stable_hash(_listed(kind))
+    return stable_hash(listed(kind))
 
 
 @cache
-def _listed(kind: AssetKind) -> Mapping[str, str]:
+def listed(kind: AssetKind) -> Mapping[str, str]:
+    """The tree's files and their hashes: Git blob ids (official), SHA-256 (lite)."""
     text = files(__package__).joinpath("data", f"assets_{kind}.json").read_text()
     listed: dict[str, str] = json.loads(text)
     return listed
 
 
-def _differences(root: Path, kind: AssetKind) -> list[str]:
+def differences(root: Path, kind: AssetKind) -> list[str]:
+    """Every listed file that is absent or differs, as `absent: NAME` or `differs: NAME`."""
     found = []
-    for name, expected in _listed(kind).items():
+    for name, expected in listed(kind).items():
         path = root / name
         if not path.is_file():
             found.append(f"absent: {name}")
@@ -165,7 +166,7 @@ def _open(path: Path) -> AssetTree:
     key = stable_hash([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
     folder = cache_folder("libero") / f"unpacked-{key}"
     if not folder.is_dir():
-        with _locked("assets"), tempfile.TemporaryDirectory(dir=cache_folder("libero")) as scratch:
+        with locked("assets"), tempfile.TemporaryDirectory(dir=cache_folder("libero")) as scratch:
             if not folder.is_dir():
                 tree = check(_tree_root(_unpack(path, Path(scratch))))
                 tree.root.replace(folder)
@@ -247,17 +248,9 @@ def _replace_folder(source: Path, target: Path, kind: AssetKind) -> None:
     """Copy the listed files beside the target, then swap: a reader sees the old tree or the new."""
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         fresh = Path(scratch) / "fresh"
-        for name in _listed(kind):
+        for name in listed(kind):
             (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, fresh / name)
         if target.is_dir():
             target.replace(Path(scratch) / "old")
         fresh.replace(target)
-
-
-@contextmanager
-def _locked(name: str) -> Iterator[None]:
-    """Hold a lock that other processes of this machine honour."""
-    with (cache_folder("libero") / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -61,6 +61,10 @@ class Recorder:
         self._rows: dict[str, list[NDArray[np.generic]]] = {}
         self._xml = _scene_xml(env)
 
+    def __len__(self) -> int:
+        """Steps noted so far."""
+        return len(self._rows.get("actions", ()))
+
     def step(self, action: NDArray[np.float64]) -> None:
         """Step the Env and note the step."""
         data = self._env.data

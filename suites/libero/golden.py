@@ -57,7 +57,7 @@ def compare(chosen: Iterable[LiberoTask]) -> Iterator[Deviation]:
     """Settle each task here, and yield every joint that is off by more than the tolerance."""
     for task in chosen:
         model, qpos = settled(task)
-        yield from _deviations(task.name, model, qpos, np.array(_stored()[task.name]))
+        yield from deviations(task.name, model, qpos, np.array(_stored()[task.name]))
 
 
 def settled(task: LiberoTask) -> tuple[mujoco.MjModel, NDArray[np.float64]]:
@@ -77,9 +77,10 @@ def _stored() -> Mapping[str, list[float]]:
     return stored
 
 
-def _deviations(
+def deviations(
     task: str, model: mujoco.MjModel, qpos: NDArray[np.float64], expected: NDArray[np.float64]
 ) -> Iterator[Deviation]:
+    """Every joint of `qpos` that is off from `expected` by more than the tolerance."""
     if expected.shape != qpos.shape:
         yield Deviation(task, "the number of joints", abs(len(expected) - len(qpos)), "joints")
         return

@@ -24,12 +24,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .jit import kernels_cached
+from .locks import locked
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,13 @@ KP = 150.0
 """Stiffness, equal for position and rotation; damping is critical."""
 _KD = 2 * np.sqrt(KP)
 _REST_KP = 10
+_VECTOR, _F, _C = "float64[::1]", "float64[::1, :]", "float64[:, ::1]"
+_SIGNATURES = {
+    "rotation_matrix": f"float64[:, ::1]({_VECTOR})",
+    "gather": f"void(UniTuple({_VECTOR}, 4), {_C}, {_VECTOR}, int64[::1], {_VECTOR}, {_F}, {_F})",
+    "task_space": f"void({_VECTOR}, {_VECTOR}, {_F}, {_F}, float64[::1, :, :], {_C}, {_VECTOR})",
+    "joint_torques": f"void({_VECTOR}, {_VECTOR}, {_F}, {_C}, {_VECTOR}, {_C})",
+}
 _TINY = float(np.finfo(float).eps * 4.0)
 
 
@@ -55,13 +62,13 @@ def kernels() -> Kernels:
     """Compile them, or load them from the cache folder."""
     import numba
 
-    with kernels_cached():
-        jit: Any = numba.njit(cache=True)
+    # Compiling takes seconds: of several processes that start at once, the first does it.
+    with locked("kernels"), kernels_cached():
         return Kernels(
-            rotation_matrix=jit(_rotation_matrix),
-            gather=jit(_gather),
-            task_space=jit(_task_space),
-            joint_torques=jit(_joint_torques),
+            **{
+                name: numba.njit(signature, cache=True)(globals()[f"_{name}"])
+                for name, signature in _SIGNATURES.items()
+            }
         )
 
 

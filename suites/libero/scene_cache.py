@@ -4,7 +4,6 @@ A scene's key covers all that it is made of. Big arrays (textures, meshes) lie a
 content, because tasks that share a room share most of their 60 to 90 MB.
 """
 
-import fcntl
 import hashlib
 import json
 import lzma
@@ -14,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +28,7 @@ from sfbench.sim.cache import cache_folder, write_atomically
 
 from .assets import AssetTree
 from .catalog import LiberoTask
+from .locks import locked
 from .scene_spec import SceneSpec
 
 _BUILD_TIMEOUT_S = 900
@@ -103,7 +102,7 @@ def ensure(tasks: Iterable[LiberoTask], assets: AssetTree) -> Mapping[str, Store
     wanted = list(tasks)
     scenes = {task.name: stored(task, assets) for task in wanted}
     if any(not scene.exists() for scene in scenes.values()):
-        with _locked("scenes"):
+        with locked("scenes"):
             absent = [task for task in wanted if not scenes[task.name].exists()]
             for start in range(0, len(absent), _BATCH):
                 _build(absent[start : start + _BATCH], assets, scenes)
@@ -206,10 +205,3 @@ def check_versions(wanted: Mapping[str, str]) -> None:
                 f"LIBERO needs {name} {expected}, but {name} {state}: other versions change looks "
                 f"or physics. Type `pip install --no-deps {name}=={expected}`."
             )
-
-
-@contextmanager
-def _locked(name: str) -> Iterator[None]:
-    with (cache_folder("libero") / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -23,7 +23,6 @@ from sfbench.errors import MissingError
 from .catalog import INSTALL_HINT, package_folder
 from .jit import kernels_cached
 
-_VARIABLES = ("LIBERO_CONFIG_PATH", "MUJOCO_GL", "PYOPENGL_PLATFORM", "MPLCONFIGDIR")
 _lock = threading.Lock()
 _config_folders: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -94,12 +93,10 @@ def _preset_macros(rendering: bool) -> None:
 
 @contextmanager
 def _variables_restored() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _VARIABLES}
+    """All of them: OpenCV, which robosuite imports, sets some of its own."""
+    before = dict(os.environ)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)
