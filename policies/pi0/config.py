@@ -21,7 +21,8 @@ class Pi0Config:
             says. openpi's own LIBERO checkpoint needs [eef_pos,eef_rot].
         dtype: of weights and arithmetic.
         device: a torch device, or `auto`: a GPU where there is one.
-        compile: empty, or a mode of torch.compile: `default`, `reduce-overhead`, `max-autotune`.
+        compile: empty, or a mode of torch.compile: `default`, `max-autotune-no-cudagraphs`. Each
+            batch size is compiled anew, which takes minutes on a CPU.
         random_weights_seed: measure speed without a checkpoint; scores mean nothing.
     """
 
@@ -48,7 +49,8 @@ class SmallConfig:
             that only videos show.
         dtype: of weights and arithmetic.
         device: a torch device, or `auto`: a GPU where there is one.
-        compile: empty, or a mode of torch.compile: `default`, `reduce-overhead`, `max-autotune`.
+        compile: empty, or a mode of torch.compile: `default`, `max-autotune-no-cudagraphs`. Each
+            batch size is compiled anew, which takes minutes on a CPU.
         random_weights_seed: an untrained model, scaled by the suite's bounds.
     """
 

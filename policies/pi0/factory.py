@@ -26,7 +26,7 @@ SMALL_PROCESSING = ProcessingConfig(resize=Resize.PIL_BILINEAR)
 EXECUTED_STEPS = 5
 """Of each chunk in LIBERO. Source: `replan_steps`, examples/libero/main.py of openpi 15a9616."""
 SMALL_EXECUTED_STEPS = 8
-_COMPILE_MODES = ("", "default", "reduce-overhead", "max-autotune")
+_COMPILE_MODES = ("", "default", "max-autotune-no-cudagraphs")
 
 Config = Pi0Config | SmallConfig
 

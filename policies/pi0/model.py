@@ -53,6 +53,15 @@ class ModelInputs:
             state_BS=self.state_BS.to(device, dtype),
         )
 
+    def with_room(self, tokens: int) -> Self:
+        """With prompts filled up to at least that many tokens; the same numbers come out."""
+        room = (0, max(tokens - self.ids_BT.shape[1], 0))
+        return replace(
+            self,
+            ids_BT=functional.pad(self.ids_BT, room),
+            written_BT=functional.pad(self.written_BT, room),
+        )
+
     def select(self, rows: Sequence[int]) -> Self:
         """Some of the samples."""
         index = list(rows)
@@ -127,6 +136,8 @@ class Pi0(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.core = build(architecture)
+        self.prompt_room = 0
+        """Prompts are filled up to at least this many tokens: one shape for compiled code."""
 
     @property
     def language_layers(self) -> nn.ModuleList:
@@ -147,6 +158,7 @@ class Pi0(nn.Module):
     def prefix(self, inputs: ModelInputs, keep_all: bool = False) -> Prefix:
         """Run vision tower and language model; with `keep_all`, every layer's states are kept."""
         vlm, patches = self.core.model.vlm, self.architecture.patches_per_view
+        inputs = inputs.with_room(self.prompt_room)
         batch, views = inputs.present_BV.shape
         features = vlm.get_image_features(inputs.pixels_BVCHW.flatten(0, 1)).pooler_output
         words = vlm.get_input_embeddings()(inputs.ids_BT)
@@ -247,8 +259,10 @@ class Pi0(nn.Module):
         """Compile the vision tower, the language model and the action expert for inference.
 
         Args:
-            mode: of torch.compile: `default`, `reduce-overhead` or `max-autotune`.
+            mode: of torch.compile, without CUDA graphs: these reuse the memory in which the cache
+                of keys and values lies.
         """
+        self.prompt_room = self.architecture.prompt_tokens
         model = self.core.model
         for part in (model.vlm.vision_tower, model.vlm.language_model, model.dit):
             part.compile(mode=mode)

@@ -53,6 +53,7 @@ class BatchTimings:
     Attributes:
         batch: observations of a call.
         latency_s: seconds of each call.
+        cpu_s: processor seconds of each call, all threads: what a busy machine does not change.
         resident_bytes: most memory of this process up to and with the first call; None where the
             system does not tell.
         device_bytes: most memory that torch held on the GPU during a call; None without a GPU.
@@ -60,6 +61,7 @@ class BatchTimings:
 
     batch: int
     latency_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
     resident_bytes: int | None
     device_bytes: int | None
 
@@ -147,17 +149,17 @@ def measure_policy(request: PolicyBenchRequest, progress: Callable[[int], None])
     batches = sorted(set(request.batches))
     _reset_slots(policy, suite, batches[-1])
     inputs = Inputs(suite.env_spec, policy)
-    latency_s: dict[int, list[float]] = {batch: [] for batch in batches}
+    spent: dict[int, list[tuple[float, float]]] = {batch: [] for batch in batches}
     resident: dict[int, int | None] = {}
     device: dict[int, int | None] = {}
     for number in range(request.calls + 1):
         for batch in batches:
             _forget_device_peak()
-            spent_s = _timed_call(policy, inputs.draw(batch))
+            call = _timed_call(policy, inputs.draw(batch))
             if number == 0:
                 resident[batch] = peak_resident_bytes()
             else:
-                latency_s[batch].append(spent_s)
+                spent[batch].append(call)
             device[batch] = _device_peak()
         progress(number)
     text = _describe(policy)
@@ -166,7 +168,13 @@ def measure_policy(request: PolicyBenchRequest, progress: Callable[[int], None])
         text,
         build_s,
         tuple(
-            BatchTimings(batch, tuple(latency_s[batch]), resident[batch], device[batch])
+            BatchTimings(
+                batch,
+                tuple(latency_s for latency_s, _ in spent[batch]),
+                tuple(cpu_s for _, cpu_s in spent[batch]),
+                resident[batch],
+                device[batch],
+            )
             for batch in batches
         ),
     )
@@ -186,7 +194,7 @@ def table(timings: PolicyTimings) -> str:
     """The result as text, one line a batch size."""
     lines = [timings.spec_text, f"built in {timings.build_s:.1f} s", ""]
     with_device = any(one.device_bytes is not None for one in timings.batches)
-    heads = ["batch", "p50 ms", "p95 ms", "observations/s", "resident MiB"]
+    heads = ["batch", "p50 ms", "p95 ms", "CPU ms", "observations/s", "resident MiB"]
     rows = [heads + (["GPU MiB"] if with_device else [])]
     for one in timings.batches:
         sizes = [one.resident_bytes, *([one.device_bytes] if with_device else [])]
@@ -195,6 +203,7 @@ def table(timings: PolicyTimings) -> str:
                 str(one.batch),
                 f"{one.p50_s * 1e3:.1f}",
                 f"{one.p95_s * 1e3:.1f}",
+                f"{np.median(one.cpu_s) * 1e3:.1f}",
                 f"{one.observations_per_s:.3g}",
                 *("?" if size is None else f"{size / _MIB:.0f}" for size in sizes),
             ]
@@ -214,13 +223,14 @@ def _reset_slots(policy: Policy, suite: Suite, count: int) -> None:
         policy.reset(slot, EpisodeContext(episode, policy_seed(episode.key)))
 
 
-def _timed_call(policy: Policy, observations: Sequence[Observation]) -> float:
+def _timed_call(policy: Policy, observations: Sequence[Observation]) -> tuple[float, float]:
+    """Latency and processor time in seconds."""
     slots = range(len(observations))
-    start_s = time.perf_counter()
+    start_s, start_cpu_s = time.perf_counter(), time.process_time()
     chunks = policy.act(observations, slots)
-    spent_s = time.perf_counter() - start_s
+    cpu_s, spent_s = time.process_time() - start_cpu_s, time.perf_counter() - start_s
     assert len(chunks) == len(observations), "a chunk for each observation"
-    return spent_s
+    return spent_s, cpu_s
 
 
 def _cuda() -> Iterator[Any]:

@@ -17,8 +17,8 @@ Prints medians and ranges.
   gl=egl|osmesa
 
 `policy` measures a policy's inference on made-up observations of a suite's sizes, without a
-simulator: latency of a call (median and 95th percentile), observations a second, and memory, for
-several batch sizes in turn.
+simulator: latency of a call (median and 95th percentile), its processor time, observations a
+second, and memory, for several batch sizes in turn.
 
   suite=NAME         what it reads and writes; its own keys as suite.KEY=...
   policy=NAME        its own keys as policy.KEY=..., such as policy.dtype, policy.device

@@ -81,6 +81,7 @@ def test_latency_throughput_and_order(slow: str) -> None:
         expected_s = 0.004 + 0.002 * one.batch
         assert len(one.latency_s) == 5
         assert expected_s <= one.p50_s < expected_s + 0.02
+        assert max(one.cpu_s) < one.p50_s, "it sleeps"
         assert one.p50_s <= one.p95_s <= max(one.latency_s)
         whole_s = sum(one.latency_s)
         assert one.observations_per_s == pytest.approx(5 * one.batch / whole_s)
@@ -118,14 +119,16 @@ def test_a_policy_that_does_not_fit(slow: str, tmp_path: Path) -> None:
 
 def test_table() -> None:
     latency_s = tuple(np.linspace(0.010, 0.020, 21))
-    one = BatchTimings(2, latency_s, 300 * 2**20, None)
+    one = BatchTimings(2, latency_s, (0.005,) * 21, 300 * 2**20, None)
     assert one.p50_s == pytest.approx(0.015)
     assert one.p95_s == pytest.approx(0.0195)
     assert one.observations_per_s == pytest.approx(2 / 0.015)
     lines = table(PolicyTimings("what", 1.5, (one,))).splitlines()
-    assert lines[-1].split() == ["2", "15.0", "19.5", "133", "300"]
+    assert lines[-1].split() == ["2", "15.0", "19.5", "5.0", "133", "300"]
     assert "GPU" not in lines[-2]
-    on_gpu = table(PolicyTimings("what", 1.5, (BatchTimings(2, latency_s, None, 5 * 2**20),)))
+    on_gpu = table(
+        PolicyTimings("what", 1.5, (BatchTimings(2, latency_s, (0.005,) * 21, None, 5 * 2**20),))
+    )
     assert on_gpu.splitlines()[-1].split()[-2:] == ["?", "5"]
 
 

@@ -159,6 +159,16 @@ def test_a_missing_view_is_as_good_as_left_out(model: Pi0) -> None:
     assert (model.sample(seen, noise) - masked).abs().max() > 1e-2
 
 
+def test_room_behind_the_prompt_changes_nothing(model: Pi0) -> None:
+    """Compiled code gets prompts of one length."""
+    batch, noise = inputs(), given("noise")
+    expected = model.sample(batch, noise)
+    roomy = batch.with_room(40)
+    assert roomy.ids_BT.shape == roomy.written_BT.shape == (2, 40)
+    assert batch.with_room(2).ids_BT.shape == batch.ids_BT.shape
+    torch.testing.assert_close(model.sample(roomy, noise), expected, rtol=0, atol=1e-5)
+
+
 def test_view_tokens_are_the_images_positions(model: Pi0) -> None:
     batch = inputs()
     prefix = model.prefix(batch, keep_all=True)
