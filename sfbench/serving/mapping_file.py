@@ -131,7 +131,13 @@ def known_mappings() -> Mapping[str, Path]:
     """Every installed mapping file by name."""
     found: dict[str, Path] = {}
     for entry in entry_points(group=GROUP):
-        folder = Path(str(files(entry.value)))
+        try:
+            folder = Path(str(files(entry.value)))
+        except ImportError as error:
+            raise UsageError(
+                f"the mappings of '{entry.name}' ({entry.value}) cannot be found: {error}; mend or "
+                "uninstall the package that declares them"
+            ) from error
         found |= {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     return dict(sorted(found.items()))
 

@@ -35,11 +35,12 @@ def test_a_server_on_openpi_clients_messages(peer: Start, tmp_path: Path) -> Non
     mapping.write_text(ALOHA_LIKE)
     with port_of(peer("serve_openpi.py", 6)) as port:
         remote = ("policy=remote_openpi", f"policy.port={port}", f"policy.mapping={mapping}")
-        extra = ("policy.open_loop_steps=3", "workers=2", "max_batch=2", f"out={tmp_path / 'run'}")
-        assert run((*PLAN, *remote, *extra)) == 0
+        extra = ("policy.open_loop_steps=3", "workers=2", "max_batch=2", "checkpoint=puck_v1")
+        assert run((*PLAN, *remote, *extra, f"out={tmp_path / 'run'}")) == 0
     rows = read_rows(tmp_path / "run")
     assert [row.status for row in rows] == ["success"] * 6
     assert all(row.infer_calls == -(-row.steps // 3) for row in rows)
+    assert {row.checkpoint for row in rows} == {"puck_v1"}
     card = (tmp_path / "run" / "card.json").read_text()
     assert '"name": "puck"' in card
     assert '"reset_pose"' in card
