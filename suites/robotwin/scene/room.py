@@ -137,6 +137,7 @@ def _add_furniture(model: Mjcf) -> None:
         diffuse=(0.55, 0.54, 0.52),
         specular=(0.25, 0.25, 0.25),
     )
+    # What falls off the table comes to rest: a body that falls for ever spins itself to pieces.
     add(
         world,
         "light",
@@ -148,7 +149,15 @@ def _add_furniture(model: Mjcf) -> None:
         diffuse=(0.18, 0.19, 0.21),
         specular=(0, 0, 0),
     )
-    add(world, "geom", name="floor", type="plane", size=(2.5, 2.5, 0.1), material=floor, **visual())
+    add(
+        world,
+        "geom",
+        name="floor",
+        type="plane",
+        size=(2.5, 2.5, 0.1),
+        material=floor,
+        **colliding(Collides.THINGS),
+    )
     wide, deep, thick = TABLE_SIZE_M
     top = (wide / 2, deep / 2, thick / 2)
     add(

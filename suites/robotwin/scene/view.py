@@ -68,6 +68,14 @@ class Scene:
         site = self.data.site(f"{side}_tcp")
         return Pose.from_matrix(site.xpos - _UP, site.xmat)
 
+    def tool_speed(self, side: Side) -> float:
+        """Speed of the point between the fingertips, m/s."""
+        self.refresh()
+        jacobian = np.zeros((3, self.model.nv))
+        site = int(self.model.site(f"{side}_tcp").id)
+        mujoco.mj_jacSite(self.model, self.data, jacobian, None, site)
+        return float(np.linalg.norm(jacobian @ self.data.qvel))
+
     # -- the objects --------------------------------------------------------------------------
 
     def pose(self, body: str) -> Pose:

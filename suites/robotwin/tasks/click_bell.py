@@ -15,7 +15,12 @@ _TOP_M = 0.062
 """Height of the unpressed button's top."""
 _TRAVEL_M = 0.008
 _PRESSED_M = 0.004
-_CLOSED = 0.15
+_CLOSED = 0.05
+_CENTRED_M = 0.025
+_SLOW_M_S = 0.05
+"""A press, not a blow in passing: the expert's tool moves at half of that."""
+_UPRIGHT = 0.8
+"""Cosine of the largest angle between the tool and straight down: 37 degrees."""
 
 
 class ClickBell(TabletopTask):
@@ -111,9 +116,9 @@ class ClickBell(TabletopTask):
         return {"bell": Pose.of((x, rng.uniform(-0.2, 0.0), 0.0))}
 
     def success(self, scene: Scene) -> bool:
-        """The button is down, under a finger of a closed gripper."""
+        """The button is down, under a finger of a closed, slow gripper that points down at it."""
         return scene.joint("bell_button") < -_PRESSED_M and any(
-            scene.opening(side) < _CLOSED and scene.touches(side, "bell_button") for side in Side
+            _presses(scene, side) for side in Side
         )
 
     def script(self, robot: Bimanual, scene: Scene) -> Script:
@@ -128,6 +133,18 @@ class ClickBell(TabletopTask):
         yield from arm.go(press, speed=0.5)
         yield from robot.wait(4)
         yield from arm.go(above)
+
+
+def _presses(scene: Scene, side: Side) -> bool:
+    tool = scene.tcp(side)
+    offset = tool.pos - scene.pose("bell").pos
+    return bool(
+        scene.opening(side) < _CLOSED
+        and -tool.axis(2)[2] > _UPRIGHT
+        and np.all(np.abs(offset[:2]) < _CENTRED_M)
+        and scene.touches(side, "bell_button")
+        and scene.tool_speed(side) < _SLOW_M_S
+    )
 
 
 TASK = ClickBell()

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sfbench_suites.robotwin.pose import Pose
+from sfbench_suites.robotwin.scene.room import TABLE_TOP_M
 
 from sfbench.errors import SystemFaultError
 
@@ -66,3 +68,14 @@ def test_divergence_is_a_system_fault(
         env.step(action)
     env.reset(0, seed=0)
     env.step(action)
+
+
+def test_what_falls_off_the_table_comes_to_rest_on_the_floor(make_env: MakeEnv) -> None:
+    env = make_env("stack_blocks_two")
+    aside = Pose.of((0.75, 0.0, 0.1), (0.9, 0.3, 0.2, 0.1))
+    env.scene.reset({"red_block": aside, "green_block": Pose.of((0, 0, 0.025))})
+    action = hold(env)
+    for _ in range(100):
+        env.step(action)
+    assert env.scene.pose("red_block").pos[2] == pytest.approx(0.025 - TABLE_TOP_M, abs=0.002)
+    assert env.scene.speed("red_block") < 1e-3

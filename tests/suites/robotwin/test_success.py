@@ -100,6 +100,23 @@ def test_a_pressed_bell_needs_a_closed_gripper(make_env: MakeEnv) -> None:
     assert not env.success()
 
 
+def test_a_bell_is_pressed_by_a_closed_gripper_only(make_env: MakeEnv) -> None:
+    """The expert's own press, with the gripper opened a little, does not count."""
+    env = make_env("click_bell")
+    env.reset(0, seed=0)
+    expert = env.expert()
+    while not env.success():
+        env.step(expert.act())
+    action = hold(env)
+    side = 7 if env.scene.pose("bell").pos[0] < 0 else 15
+    env.step(action)
+    assert env.success()
+    action[side] = 0.3
+    for _ in range(10):
+        env.step(action)
+    assert not env.success()
+
+
 def test_a_hammer_lying_on_the_block_needs_a_hand(make_env: MakeEnv) -> None:
     env = make_env("beat_block_hammer")
     layout = {"block": Pose.of((0, 0.1, 0.025)), "hammer": Pose.of((0, 0.1, 0.0765))}
