@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 ExpertMaker = Callable[["LiberoEnv"], Expert]
 
-_WITHOUT = frozenset({"KITCHEN_SCENE6_put_the_yellow_and_white_mug_in_the_microwave_and_close_it"})
-"""Tasks that the expert does not solve."""
-
 EXPERTS: Mapping[str, ExpertMaker] = {
     name: ScriptedExpert
     for suite in ("libero_spatial", "libero_object", "libero_goal", "libero_10")
     for name in tasks(suite)
-    if name not in _WITHOUT
 }
 """Every task that has one."""

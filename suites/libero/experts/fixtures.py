@@ -24,6 +24,7 @@ cannot reach so near to its base."""
 
 _BEFORE_M = 0.09
 """From where a handle is approached."""
+_BEFORE_PUSH_M = 0.04
 
 
 def is_drawer(world: World, joint: int) -> bool:
@@ -85,7 +86,7 @@ def push_drawer(arm: Arm, joint: int) -> Motion:
     turn = _nearest(world, slanted, np.cross(inward, _UP))
     arm.fingers = CLOSE
     handle = handle_of(world, joint)
-    yield from travel(arm, Pose(handle - _BEFORE_M * inward, turn))
+    yield from travel(arm, Pose(handle - _BEFORE_PUSH_M * inward, turn))
     limit = float(world.model.jnt_range[joint, 1])
     way = limit - position(world, joint)
     pushed = Pose(handle + inward * (way + 0.02), turn)

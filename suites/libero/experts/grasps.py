@@ -15,6 +15,7 @@ TIP_M = 0.012
 _CLEARANCE_M = 0.006
 _RISES_M = (0.0, 0.04, 0.08, 0.12)
 _FINGER_WIDTH_M = 0.022
+_WALL_M = 0.008
 _WIDEST_M = 0.072
 """The fingers open to 0.08 m."""
 
@@ -64,7 +65,7 @@ PUSHED = frozenset({"plate"})
 """What is not lifted, but pushed."""
 
 GRASPS: Mapping[str, Across | Rim | Point] = {
-    "akita_black_bowl": Rim((0.0, 0.0, 0.052), 0.048),
+    "akita_black_bowl": Rim((0.0, 0.0, 0.052), 0.048, depth_m=0.018),
     "porcelain_mug": Rim((0.017, -0.001, 0.109), 0.042, handle=(-1.0, 0.0)),
     "white_yellow_mug": Rim((-0.018, 0.0, 0.103), 0.042, handle=(1.0, 0.0)),
     "red_coffee_mug": Rim((-0.014, -0.003, 0.13), 0.037, handle=(1.0, 0.0)),
@@ -74,17 +75,25 @@ GRASPS: Mapping[str, Across | Rim | Point] = {
 """By category; anything else is gripped `Across`."""
 
 
-def choose(world: World, body: int) -> Pose:
-    """The grasp of an object that keeps clear of everything else and turns the hand least."""
+def choose(world: World, body: int, way: Array) -> Pose:
+    """The grasp of an object that keeps clear of everything else and turns the hand least.
+
+    Args:
+        world: the scene.
+        body: the object.
+        way: from where the object is to where it will be let go, m [3]. Where there are many ways
+            to grip it, one is chosen that leaves room for the hand there too.
+    """
     kind = GRASPS.get(world.category(body), Across())
-    if isinstance(kind, Across):
-        candidates = list(_across(world, world.geoms([body]), kind.depth_m))
-    elif isinstance(kind, Rim):
-        candidates = list(_rim(world, body, kind))
-    else:
-        candidates = list(_point(world, body, kind))
     others = world.obstacles([body])
-    costs = [extra + _cost(world, pose, others) for pose, extra in candidates]
+    if isinstance(kind, Rim):
+        rims = _rim(world, body, kind)
+        candidates = [(pose, _cost(pose.shifted(way), others)) for pose in rims]
+    elif isinstance(kind, Across):
+        candidates = list(_across(world, world.geoms([body]), kind.depth_m))
+    else:
+        return _point(world, body, kind)
+    costs = [extra + _cost(pose, others) for pose, extra in candidates]
     return candidates[int(np.argmin(costs))][0]
 
 
@@ -93,7 +102,7 @@ def reach_below(turn: Array) -> float:
     return float(-(_HAND_POINTS @ turn.T)[:, 2].min())
 
 
-def _cost(world: World, pose: Pose, others: Boxes) -> float:
+def _cost(pose: Pose, others: Boxes) -> float:
     points = pose.pos + _HAND_POINTS @ pose.turn.T
     # The hand comes from above, and leaves that way.
     swept = np.concatenate([points + np.array([0.0, 0.0, rise]) for rise in _RISES_M])
@@ -139,23 +148,26 @@ def _across(world: World, geoms: NDArray[np.intp], depth_m: float) -> Iterator[t
                 yield upright(pos, yaw), 20.0 * width + abs(share)
 
 
-def _rim(world: World, body: int, kind: Rim) -> Iterator[tuple[Pose, float]]:
+def _rim(world: World, body: int, kind: Rim) -> Iterator[Pose]:
     origin, turn = world.pos(body), world.turn(body)
-    for angle in np.arange(24) * np.pi / 12:
-        out = np.array([np.cos(angle), np.sin(angle), 0.0])
+    middle = np.array(kind.centre_m)
+    walls = (world.boxes(world.geoms([body])).centres - origin) @ turn - middle
+    # The wall is made of flat pieces; fingers that meet a seam between two of them slip.
+    for x, y in walls[np.abs(np.hypot(*walls.T[:2]) - kind.radius_m) < _WALL_M][:, :2]:
+        out = np.array([x, y, 0.0]) / np.hypot(x, y)
         if kind.handle is not None and out[:2] @ np.array(kind.handle) > 0.3:
             continue
-        centre = np.array(kind.centre_m) - np.array([0.0, 0.0, kind.depth_m])
+        centre = middle - np.array([0.0, 0.0, kind.depth_m])
         pos = origin + turn @ (centre + kind.radius_m * out)
         radial = turn @ out
-        yield upright(pos, float(np.arctan2(radial[1], radial[0]))), 0.0
+        yield upright(pos, float(np.arctan2(radial[1], radial[0])))
 
 
-def _point(world: World, body: int, kind: Point) -> Iterator[tuple[Pose, float]]:
+def _point(world: World, body: int, kind: Point) -> Pose:
     turn = world.turn(body)
     axis = turn @ np.array(kind.fingers)
     pos = world.pos(body) + turn @ np.array(kind.point_m)
-    yield upright(pos, float(np.arctan2(axis[1], axis[0]))), 0.0
+    return upright(pos, float(np.arctan2(axis[1], axis[0])))
 
 
 def _grid(low: Array, high: Array, counts: tuple[int, int, int]) -> Array:

@@ -27,7 +27,7 @@ def travel(arm: Arm, target: Pose, carried: int | None = None) -> Motion:
     Args:
         arm: the arm.
         target: where to.
-        carried: the object in the hand.
+        carried: the object in the hand; once it is lost, so is the reason to go on.
     """
     world = arm.world
     below = max(reach_below(world.grip_turn), reach_below(target.turn))
@@ -40,19 +40,24 @@ def travel(arm: Arm, target: Pose, carried: int | None = None) -> Motion:
     height = max(top + below + _GAP_M, target.pos[2])
     rising = Pose(np.array([*here[:2], max(height, here[2])]), world.grip_turn)
     above = Pose(np.array([*target.pos[:2], height]), target.turn)
+
+    def lost() -> bool:
+        return carried is not None and not holds(world, carried)
+
     if here[2] < height - 0.02:
-        yield from arm.reach(rising, within_m=0.03)
-    yield from arm.along(above, target)
+        yield from arm.reach(rising, within_m=0.03, until=lost)
+    yield from arm.reach(above, within_m=0.03, until=lost)
+    yield from arm.reach(target, until=lost)
 
 
-def pick(arm: Arm, body: int) -> Motion:
-    """Grip an object and lift it a little."""
+def pick(arm: Arm, body: int, target: Array) -> Motion:
+    """Grip an object that is to go to a point, m [3], and lift it a little."""
     world = arm.world
     if arm.fingers == CLOSE:
         yield from arm.let_go()
-    grasp = choose(world, body)
+    grasp = choose(world, body, target - world.pos(body))
     yield from travel(arm, grasp.shifted(np.array([0.0, 0.0, 0.06])))
-    grasp = choose(world, body)
+    grasp = choose(world, body, target - world.pos(body))
     yield from arm.reach(grasp, speed=0.5, within_m=0.004)
     yield from arm.grab()
     lifted = grasp.shifted(np.array([0.0, 0.0, 0.04]))
@@ -100,6 +105,8 @@ def place(arm: Arm, body: int, target: Array, drop_m: float = 0.0) -> Motion:
         return
     over = target + np.array([0.0, 0.0, drop_m + 0.04])
     yield from travel(arm, _carrying(world, body, over), carried=body)
+    if not holds(world, body):
+        return
     low = target + np.array([0.0, 0.0, drop_m])
     yield from arm.reach(
         _carrying(world, body, low),

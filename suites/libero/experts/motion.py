@@ -102,12 +102,6 @@ class Arm:
         self.fingers = OPEN
         yield from self.stay(steps)
 
-    def along(self, *waypoints: Pose, speed: float = 0.8) -> Motion:
-        """Pass by all but the last waypoint without stopping, then reach the last."""
-        for waypoint in waypoints[:-1]:
-            yield from self.reach(waypoint, speed, within_m=0.03)
-        yield from self.reach(waypoints[-1], speed)
-
 
 def rotation_vector(matrix: Array) -> Array:
     """Axis times angle (0 to pi rad) of a rotation matrix."""

@@ -12,6 +12,7 @@ from ..scene_spec import GoalTest, JointTest, RegionTest, StackedTest
 from .fixtures import is_drawer, position, pull_drawer, push_drawer, turn_knob
 from .grasps import PUSHED
 from .handling import holds, pick, place, push
+from .microwave import close_door, insert
 from .motion import Arm, Motion
 from .targets import target_of
 from .world import World
@@ -52,7 +53,9 @@ class ScriptedExpert:
 
     def _move_joint(self, test: JointTest) -> Motion:
         joint = self._joint_at(test.qpos[0])
-        if not is_drawer(self._world, joint):
+        if self._is_microwave(int(self._world.model.jnt_bodyid[joint])):
+            yield from close_door(self._arm, joint)
+        elif not is_drawer(self._world, joint):
             yield from turn_knob(self._arm, joint, test.threshold)
         elif test.comparison.startswith("<"):
             yield from pull_drawer(self._arm, joint, test.threshold)
@@ -68,9 +71,14 @@ class ScriptedExpert:
         if self._world.category(body) in PUSHED:
             yield from push(self._arm, body, target_of(self._world, self._tests, number).pos[:2])
             return
-        yield from pick(self._arm, body)
+        if isinstance(test, RegionTest) and self._is_microwave(
+            int(self._world.model.site_bodyid[test.site])
+        ):
+            yield from insert(self._arm, body, test.site)
+            return
+        target = target_of(self._world, self._tests, number)
+        yield from pick(self._arm, body, target.pos)
         if holds(self._world, body):
-            target = target_of(self._world, self._tests, number)
             yield from place(self._arm, body, target.pos, target.drop_m)
 
     def _open_up(self, test: RegionTest) -> Motion:
@@ -81,6 +89,9 @@ class ScriptedExpert:
         slides = joint >= 0 and model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE
         if slides and position(self._world, joint) > _OPEN_M:
             yield from pull_drawer(self._arm, joint, _OPEN_M)
+
+    def _is_microwave(self, body: int) -> bool:
+        return self._world.category(self._world.root(body)) == "microwave"
 
     def _joint_at(self, qpos: int) -> int:
         return int(np.flatnonzero(self._world.model.jnt_qposadr == qpos)[0])
