@@ -56,11 +56,11 @@ def pick(arm: Arm, body: int, target: Array) -> Motion:
     if arm.fingers == CLOSE:
         yield from arm.let_go()
     grasp = choose(world, body, target - world.pos(body))
-    yield from travel(arm, grasp.shifted(np.array([0.0, 0.0, 0.06])))
+    yield from travel(arm, grasp.shifted(0.06 * _UP))
     grasp = choose(world, body, target - world.pos(body))
     yield from arm.reach(grasp, speed=0.5, within_m=0.004)
     yield from arm.grab()
-    lifted = grasp.shifted(np.array([0.0, 0.0, 0.04]))
+    lifted = grasp.shifted(0.04 * _UP)
     yield from arm.reach(lifted, speed=0.5, within_m=0.015)
     aside = way_out(world, body)
     if aside.any():
@@ -91,31 +91,29 @@ def holds(world: World, body: int) -> bool:
     return near and world.opening > _HELD_OPENING_M and world.in_hand(body)
 
 
-def place(arm: Arm, body: int, target: Array, drop_m: float = 0.0) -> Motion:
+def place(arm: Arm, body: int, target: Array) -> Motion:
     """Bring the origin of the object in the hand to a point, let go, and retreat.
 
     Args:
         arm: the arm, holding the object.
         body: the object.
         target: m [3]; lowering ends earlier where the object touches something.
-        drop_m: how far above the target to let go.
     """
     world = arm.world
     if not holds(world, body):
         return
-    over = target + np.array([0.0, 0.0, drop_m + 0.04])
+    over = target + 0.04 * _UP
     yield from travel(arm, _carrying(world, body, over), carried=body)
     if not holds(world, body):
         return
-    low = target + np.array([0.0, 0.0, drop_m])
     yield from arm.reach(
-        _carrying(world, body, low),
+        _carrying(world, body, target),
         speed=0.4,
         within_m=0.006,
         until=lambda: world.rests(body) or not holds(world, body),
     )
     yield from arm.let_go()
-    up = Pose(world.grip_pos + np.array([0.0, 0.0, 0.08]), world.grip_turn)
+    up = Pose(world.grip_pos + 0.08 * _UP, world.grip_turn)
     yield from arm.reach(up, within_m=0.02)
 
 

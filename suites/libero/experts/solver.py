@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,83 +20,84 @@ if TYPE_CHECKING:
     from ..env import LiberoEnv
 
 _OPEN_M = -0.12
-"""A drawer that is to be filled is opened at least so far."""
+"""A drawer that is to be filled is opened so far: farther, it would stand over the bowl that is
+still on the table; less, the bowl would not fit in."""
 
 
 class ScriptedExpert:
     """Implements `sfbench.contracts.Expert`: works off the goal's tests until all hold."""
 
     def __init__(self, env: "LiberoEnv") -> None:
-        self._world = World(env)
-        self._arm = Arm(self._world)
-        self._tests = ordered(env.scene.goal)
-        self._motion = self._solve()
+        # Nothing here refers back to the expert: a cycle would keep the scene's memory for long.
+        self._motion = _Solver(World(env), ordered(env.scene.goal)).solve()
 
     def act(self) -> NDArray[np.float64]:
         """The next action; when all is done, to stay."""
         return next(self._motion)
 
-    def _solve(self) -> Motion:
+
+class _Solver:
+    """Turns tests into motions; what did not work is tried again."""
+
+    def __init__(self, world: World, tests: Sequence[GoalTest]) -> None:
+        self._world, self._tests = world, tests
+        self._arm = Arm(world)
+
+    def solve(self) -> Motion:
         while True:
             for number, test in enumerate(self._tests):
-                if not self._holds(test):
-                    yield from self._attempt(number)
+                if self._holds(test):
+                    continue
+                if isinstance(test, JointTest):
+                    yield from self._move_joint(test)
+                else:
+                    yield from self._bring(test, number)
             yield from self._arm.stay(2)
 
-    def _attempt(self, number: int) -> Motion:
-        test = self._tests[number]
-        if isinstance(test, JointTest):
-            yield from self._move_joint(test)
-        else:
-            yield from self._bring(number)
-
     def _move_joint(self, test: JointTest) -> Motion:
-        joint = self._joint_at(test.qpos[0])
-        if self._is_microwave(int(self._world.model.jnt_bodyid[joint])):
-            yield from close_door(self._arm, joint)
-        elif not is_drawer(self._world, joint):
-            yield from turn_knob(self._arm, joint, test.threshold)
+        world, arm = self._world, self._arm
+        joint = int(np.flatnonzero(world.model.jnt_qposadr == test.qpos[0])[0])
+        if _in_microwave(world, int(world.model.jnt_bodyid[joint])):
+            yield from close_door(arm, joint)
+        elif not is_drawer(world, joint):
+            yield from turn_knob(arm, joint, test.threshold)
         elif test.comparison.startswith("<"):
-            yield from pull_drawer(self._arm, joint, test.threshold)
+            yield from pull_drawer(arm, joint, test.threshold)
         else:
-            yield from push_drawer(self._arm, joint)
+            yield from push_drawer(arm, joint)
 
-    def _bring(self, number: int) -> Motion:
-        test = self._tests[number]
-        assert not isinstance(test, JointTest)
-        if isinstance(test, RegionTest):
-            yield from self._open_up(test)
+    def _bring(self, test: StackedTest | RegionTest, number: int) -> Motion:
+        """Bring the object of a test to where the test holds."""
+        world, arm = self._world, self._arm
         body = test.upper if isinstance(test, StackedTest) else test.body
-        if self._world.category(body) in PUSHED:
-            yield from push(self._arm, body, target_of(self._world, self._tests, number).pos[:2])
+        if isinstance(test, RegionTest):
+            holder = int(world.model.site_bodyid[test.site])
+            if _in_microwave(world, holder):
+                yield from insert(arm, body, test.site)
+                return
+            yield from self._open_up(holder)
+        target = target_of(world, self._tests, number)
+        if world.category(body) in PUSHED:
+            yield from push(arm, body, target[:2])
             return
-        if isinstance(test, RegionTest) and self._is_microwave(
-            int(self._world.model.site_bodyid[test.site])
-        ):
-            yield from insert(self._arm, body, test.site)
-            return
-        target = target_of(self._world, self._tests, number)
-        yield from pick(self._arm, body, target.pos)
-        if holds(self._world, body):
-            yield from place(self._arm, body, target.pos, target.drop_m)
+        yield from pick(arm, body, target)
+        if holds(world, body):
+            # The region may have moved meanwhile, with the drawer or dish that it belongs to.
+            yield from place(arm, body, target_of(world, self._tests, number))
 
-    def _open_up(self, test: RegionTest) -> Motion:
-        """Open the drawer that the region lies in."""
-        model = self._world.model
-        body = model.site_bodyid[test.site]
-        joint = int(model.body_jntadr[body])
-        slides = joint >= 0 and model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE
-        if slides and position(self._world, joint) > _OPEN_M:
+    def _open_up(self, body: int) -> Motion:
+        """Open the drawer that a body is, if it is one."""
+        joint = int(self._world.model.body_jntadr[body])
+        shut = joint >= 0 and is_drawer(self._world, joint)
+        if shut and position(self._world, joint) > _OPEN_M:
             yield from pull_drawer(self._arm, joint, _OPEN_M)
-
-    def _is_microwave(self, body: int) -> bool:
-        return self._world.category(self._world.root(body)) == "microwave"
-
-    def _joint_at(self, qpos: int) -> int:
-        return int(np.flatnonzero(self._world.model.jnt_qposadr == qpos)[0])
 
     def _holds(self, test: GoalTest) -> bool:
         return Goal([test], self._world.data, self._world.model.ngeom).reached()
+
+
+def _in_microwave(world: World, body: int) -> bool:
+    return world.category(world.root(body)) == "microwave"
 
 
 def ordered(tests: Sequence[GoalTest]) -> list[GoalTest]:

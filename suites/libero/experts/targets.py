@@ -1,7 +1,6 @@
 """Where an object's origin has to go for a goal to hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,33 +8,22 @@ from ..scene_spec import GoalTest, RegionTest, StackedTest
 from .world import Array, World
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to let go of an object.
+def target_of(world: World, tests: Sequence[GoalTest], number: int) -> Array:
+    """Where the object of one of the goal's tests goes, m [3].
 
-    Attributes:
-        pos: of its origin, m [3].
-        drop_m: how far above that point to let go.
+    Args:
+        world: the scene.
+        tests: all of the goal; objects that go to one region lie in it side by side.
+        number: of the test, which is about an object.
     """
-
-    pos: Array
-    drop_m: float = 0.0
-
-
-def target_of(world: World, tests: Sequence[GoalTest], number: int) -> Target:
-    """The target of one of the goal's tests, which shares its region with others of the same."""
     test = tests[number]
     if isinstance(test, StackedTest):
-        return Target(world.pos(test.lower))
+        return world.pos(test.lower)
     assert isinstance(test, RegionTest)
     centre = np.array(world.data.site_xpos[test.site])
     matrix = np.array(world.data.site_xmat[test.site]).reshape(3, 3)
     same = [n for n, other in enumerate(tests) if getattr(other, "site", None) == test.site]
     if len(same) > 1:
-        centre = centre + matrix @ np.array([_spread(test, same.index(number)), 0.0, 0.0])
-    return Target(centre)
-
-
-def _spread(test: RegionTest, index: int) -> float:
-    """Two objects share a region side by side."""
-    return test.half_size[0] * (0.5 if index else -0.5)
+        aside = test.half_size[0] * (0.5 if same.index(number) else -0.5)
+        centre = centre + matrix @ np.array([aside, 0.0, 0.0])
+    return np.array(centre)
