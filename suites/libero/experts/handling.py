@@ -16,6 +16,8 @@ _CRADLE_M = 0.065
 """From the open fingers behind a dish to its centre."""
 _ABOVE_TABLE_M = -0.003
 _PUSHED_WITHIN_M = 0.012
+_PUSH_STEPS = 100
+_LOOK_AHEAD_M = 0.025
 
 _HELD_OPENING_M = 0.002
 """Fingers that close on nothing end up nearer than this."""
@@ -146,13 +148,17 @@ def _push_straight(arm: Arm, body: int, way: Array) -> Motion:
     start = world.pos(body)
     behind = start - (_CRADLE_M + 0.008) * ahead
     yield from travel(arm, Pose(np.array([*behind[:2], height]), turn))
-    end = np.array([*(behind + (length + 0.03) * ahead)[:2], height])
-    yield from arm.reach(
-        Pose(end, turn),
-        speed=0.6,
-        until=lambda: float((world.pos(body) - start) @ ahead) > length - _PUSHED_WITHIN_M,
-    )
-    yield from arm.reach(Pose(world.grip_pos + 0.08 * _UP, turn), within_m=0.02)
+    for _ in range(_PUSH_STEPS):
+        if float((world.pos(body) - start) @ ahead) > length - _PUSHED_WITHIN_M:
+            break
+        # A near target on the line keeps the fingers low: higher up they slip over the rim.
+        done = float((world.grip_pos - behind) @ ahead) + _LOOK_AHEAD_M
+        onward = behind + min(done, length + 0.06) * ahead
+        yield arm.toward(Pose(np.array([*onward[:2], height]), turn), 0.5)
+    # Back first: fingers that lean over the rim would lift it.
+    away = Pose(world.grip_pos - 0.03 * ahead, turn)
+    yield from arm.reach(away, within_m=0.01)
+    yield from arm.reach(away.shifted(0.08 * _UP), within_m=0.02)
 
 
 def _carrying(world: World, body: int, origin: Array) -> Pose:
