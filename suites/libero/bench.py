@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 
 from sfbench.errors import SystemFaultError
 from sfbench.sim.gl import GlBackend
@@ -19,6 +20,17 @@ from .catalog import find_task
 DEFAULT_TASK = "pick_up_the_black_bowl_between_the_plate_and_the_ramekin_and_place_it_on_the_plate"
 
 
+_SECOND = "second"
+_PAIR = "two workers / one"
+
+
+class Clock(StrEnum):
+    """Which time is measured."""
+
+    WALL = "wall"
+    CPU = "cpu"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchRequest:
     """What to measure.
@@ -26,12 +38,14 @@ class BenchRequest:
     Attributes:
         task: a task's name.
         blocks: how often everything is measured, in turn.
-        episodes: of a block, for all but the plain loop, which plays one.
+        episodes: of a block, for all but the plain loops, which play one.
         steps: control steps of an episode, after 10 settle steps.
         chunk_steps: control steps between two looks.
         memory_episodes: over which memory growth is measured.
         cores: two cores that the players are tied to, or () to leave them free.
         gl: backend.
+        clock: what is compared: time that passed, or the processor's time, which other programs
+            disturb less. Two workers are always compared by the time that passed.
     """
 
     task: str = DEFAULT_TASK
@@ -42,6 +56,7 @@ class BenchRequest:
     memory_episodes: int = 50
     cores: tuple[int, ...] = (0, 1)
     gl: GlBackend = GlBackend.EGL
+    clock: Clock = Clock.WALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +101,7 @@ def table(request: BenchRequest, rows: Sequence[BenchRow]) -> str:
     """The rows as text."""
     heading = (
         f"{request.task}: {request.blocks} blocks, episodes of 10 + {request.steps} steps, two "
-        f"images of 256 px every {request.chunk_steps}. Median (range)."
+        f"images of 256 px every {request.chunk_steps}, {request.clock} time. Median (range)."
     )
     return "\n".join([heading, *map(str, rows)])
 
@@ -107,8 +122,8 @@ class _Process:
         )
         self.resident_mb = 0.0
 
-    def wait(self) -> float:
-        """Seconds an episode of the order that was begun; nan for the first answer."""
+    def wait(self) -> dict[str, float]:
+        """The answer to the order that was begun: seconds an episode by clock."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -116,17 +131,17 @@ class _Process:
             self._complaints.seek(0)
             text = self._complaints.read().decode(errors="replace")
             raise SystemFaultError(f"the player '{self._spec.kind}' failed: {text[-2000:]}")
-        answer = json.loads(line)
-        self.resident_mb = answer["resident_mb"]
-        return float(answer.get("s", "nan"))
+        answer: dict[str, float] = json.loads(line)
+        self.resident_mb = answer.pop("resident_mb")
+        return answer
 
     def begin(self, episodes: int) -> None:
         """Order episodes."""
         assert self._process.stdin is not None
         print(json.dumps({"episodes": episodes}), file=self._process.stdin, flush=True)
 
-    def play(self, episodes: int) -> float:
-        """Seconds an episode."""
+    def play(self, episodes: int) -> dict[str, float]:
+        """Seconds an episode by clock."""
         self.begin(episodes)
         return self.wait()
 
@@ -151,11 +166,14 @@ def _players(request: BenchRequest) -> Iterator[dict[str, _Process]]:
     )
     specs = {
         "plain": replace(base, kind=Kind.PLAIN),
+        "plain, images where read": replace(base, kind=Kind.GATED),
+        "plain, only resets": replace(base, kind=Kind.RESETS),
+        "fast, unculled": replace(base, kind=Kind.UNCULLED),
         "fast": base,
         "floor": replace(base, kind=Kind.FLOOR),
         "fast, no images": replace(base, images=False),
         "floor, no images": replace(base, kind=Kind.FLOOR, images=False),
-        "second": replace(base, cpu=second),
+        _SECOND: replace(base, cpu=second),
     }
     players: dict[str, _Process] = {}
     try:
@@ -171,19 +189,23 @@ def _players(request: BenchRequest) -> Iterator[dict[str, _Process]]:
 def _round(players: dict[str, _Process], request: BenchRequest) -> dict[str, float]:
     """Seconds an episode of everything, once."""
     count = request.episodes
-    times = {"plain": players["plain"].play(1)}
-    for name in ("fast", "floor", "fast, no images", "floor, no images"):
-        times[name] = players[name].play(count)
-    pair = players["fast"], players["second"]
+    times = {}
+    for name, player in players.items():
+        plays = 1 if name.startswith("plain") else count
+        if name != _SECOND:
+            times[name] = player.play(plays)[request.clock]
+    alone_s = players["fast"].play(count)["wall"]
+    pair = players["fast"], players[_SECOND]
     for player in pair:
         player.begin(count)
-    times["two at once"] = max(player.wait() for player in pair)
+    times[_PAIR] = 2 * alone_s / max(player.wait()["wall"] for player in pair)
     return times
 
 
 def _rows(rounds: Sequence[dict[str, float]]) -> Iterator[BenchRow]:
     for name in rounds[0]:
-        yield BenchRow.of(name, "s an episode", [times[name] for times in rounds])
+        if name != _PAIR:
+            yield BenchRow.of(name, "s an episode", [times[name] for times in rounds])
     yield BenchRow.of("fast", "episodes a minute", [60 / times["fast"] for times in rounds])
     for what, over, under in (
         ("plain loop / fast path", "plain", "fast"),
@@ -191,8 +213,7 @@ def _rows(rounds: Sequence[dict[str, float]]) -> Iterator[BenchRow]:
         ("fast path / floor, without images", "fast, no images", "floor, no images"),
     ):
         yield BenchRow.of(what, "x", [times[over] / times[under] for times in rounds])
-    speed_up = [2 * times["fast"] / times["two at once"] for times in rounds]
-    yield BenchRow.of("two workers / one", "x", speed_up)
+    yield BenchRow.of(_PAIR, "x", [times[_PAIR] for times in rounds])
 
 
 def _memory(player: _Process, request: BenchRequest) -> Iterator[BenchRow]:

@@ -44,6 +44,12 @@ class Kind(StrEnum):
 
     PLAIN = "plain"
     """hf-libero as the OpenVLA-OFT evaluator drives it: reset, and two images every step."""
+    GATED = "gated"
+    """The same, but with images only where a policy reads them."""
+    RESETS = "resets"
+    """The plain loop's `reset` and `set_init_state`, and no step."""
+    UNCULLED = "unculled"
+    """The fast path with every geom drawn."""
     FAST = "fast"
     """This suite's Env; images where a policy reads them."""
     FLOOR = "floor"
@@ -87,12 +93,22 @@ class _PlainPlayer:
         self._states, self._spec = load(task.init_states_path), spec
 
     def play(self, index: int) -> None:
-        env = self._loop.env
+        env, gated = self._loop.env, self._spec.kind is Kind.GATED
+        self._loop.draw_images(True)
         env.reset()
+        if gated:
+            self._loop.gate_cameras()
+            self._loop.draw_images(False)
         env.set_init_state(self._states[index])
-        for _ in range(SETTLE_STEPS):
-            env.step([0, 0, 0, 0, 0, 0, -1])
-        for action in actions(self._spec.steps, index).tolist():
+        if self._spec.kind is Kind.RESETS:
+            return
+        settle = [[0, 0, 0, 0, 0, 0, -1]] * SETTLE_STEPS
+        chunk_steps = self._spec.chunk_steps
+        for step, action in enumerate(settle + actions(self._spec.steps, index).tolist()):
+            # What the policy reads before its step 0 is drawn in the last settle step.
+            ahead = step + 1 - SETTLE_STEPS
+            looked_at = 0 <= ahead < self._spec.steps and ahead % chunk_steps == 0
+            self._loop.draw_images(looked_at or not gated)
             env.step(action)
 
 
@@ -100,6 +116,7 @@ class _FastPlayer:
     def __init__(self, task: LiberoTask, spec: PlayerSpec) -> None:
         env = LiberoSuite(task.suite, LiberoConfig()).make_env(task.name, Split.EVAL)
         assert isinstance(env, LiberoEnv)
+        env.viewer.culling.is_on &= spec.kind is Kind.FAST
         self._env, self._spec = env, spec
 
     def play(self, index: int) -> None:
@@ -205,11 +222,9 @@ def resident_mb() -> float:
 def make_player(spec: PlayerSpec) -> Player:
     """The player of that kind."""
     task = find_task(spec.task)
-    if spec.kind is Kind.PLAIN:
+    if spec.kind in (Kind.PLAIN, Kind.GATED, Kind.RESETS):
         return _PlainPlayer(task, spec)
-    if spec.kind is Kind.FAST:
-        return _FastPlayer(task, spec)
-    return _FloorPlayer(task, spec)
+    return _FloorPlayer(task, spec) if spec.kind is Kind.FLOOR else _FastPlayer(task, spec)
 
 
 def main(text: str) -> None:
@@ -227,11 +242,15 @@ def main(text: str) -> None:
         player.play(index)
     print(json.dumps({"resident_mb": resident_mb()}), file=answers, flush=True)
     for order in _orders():
-        start_s = time.perf_counter()
+        start_s, start_cpu_s = time.perf_counter(), time.process_time()
         for index in range(order["episodes"]):
             player.play(index % 3)
-        spent_s = time.perf_counter() - start_s
-        answer = {"s": spent_s / order["episodes"], "resident_mb": resident_mb()}
+        spent_s, spent_cpu_s = time.perf_counter() - start_s, time.process_time() - start_cpu_s
+        answer = {
+            "wall": spent_s / order["episodes"],
+            "cpu": spent_cpu_s / order["episodes"],
+            "resident_mb": resident_mb(),
+        }
         print(json.dumps(answer), file=answers, flush=True)
 
 

@@ -2,7 +2,7 @@
 
 A process of its own, because LIBERO, robosuite and what they import take half a gigabyte that no
 worker has to carry. The request names the asset folder and, for each task, its BDDL file and the
-two files to write.
+folder to write to.
 """
 
 import json
@@ -16,6 +16,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from sfbench.sim.cache import write_atomically
+
+from .osc_kernels import kernels
+from .scene_parts import MODEL_FILE, SPEC_FILE, XML_FILE, store_model
 from .scene_spec import (
     GoalTest,
     JointDraw,
@@ -33,6 +37,7 @@ from .upstream import load_environments
 def main(request_path: str) -> None:
     """Build every scene of the request."""
     request = json.loads(Path(request_path).read_text())
+    kernels()  # A compiler takes 90 MB; workers load what is compiled here.
     wrapper = load_environments(Path(request["assets"]), rendering=False)
     np.random.seed(0)  # noqa: NPY002 (upstream draws from the global generator)
     for scene in request["scenes"]:
@@ -40,9 +45,13 @@ def main(request_path: str) -> None:
             bddl_file_name=scene["bddl"], has_offscreen_renderer=False, use_camera_obs=False
         )
         builder = _Builder(control.env)
-        Path(scene["spec"]).write_text(json.dumps(builder.spec().to_json()))
-        Path(scene["xml"]).write_bytes(lzma.compress(builder.xml(request["assets"]).encode()))
-        mujoco.mj_saveModel(builder.model(), scene["model"], None)
+        folder = Path(scene["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        spec, xml = builder.spec().to_json(), builder.xml(request["assets"])
+        write_atomically(folder / SPEC_FILE, json.dumps(spec).encode())
+        write_atomically(folder / XML_FILE, lzma.compress(xml.encode()))
+        # Last: a scene is complete when it has a model.
+        store_model(builder.model(), folder / MODEL_FILE)
         control.close()
 
 

@@ -18,7 +18,11 @@ _MARGIN_M = 1e-3
 
 
 class Culling:
-    """Hides geoms of one model by moving them to a geom group that is not drawn."""
+    """Hides geoms of one model by moving them to a geom group that is not drawn.
+
+    Attributes:
+        is_on: may be turned off, to measure what it saves.
+    """
 
     def __init__(self, model: mujoco.MjModel) -> None:
         self._model = model
@@ -27,11 +31,11 @@ class Culling:
         infinite = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
         self._always = infinite | (model.geom_rbound <= 0)
         self._mirrors = np.flatnonzero(_reflects(model))
-        self._is_on = not bool(model.light_castshadow.any())
+        self.is_on = not bool(model.light_castshadow.any())
 
     def hide_unseen(self, data: mujoco.MjData, camera: int) -> None:
         """Hide what the camera cannot see, at `data`'s kinematics. Show the rest."""
-        if not self._is_on:
+        if not self.is_on:
             return
         origin, normals = self._view(data, camera)
         seen = self._inside(data, origin, normals)

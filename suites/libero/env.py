@@ -65,6 +65,7 @@ class LiberoEnv:
         spec: what it takes and gives.
         task: which task.
         simulation: what runs.
+        viewer: its cameras.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class LiberoEnv:
         self.task = task
         self.simulation = simulation
         self._split, self._settings = split, settings
-        self._viewer = Viewer(simulation.model, settings.render_px, settings.orientation)
+        self.viewer = Viewer(simulation.model, settings.render_px, settings.orientation)
         self._scene_hash = ""
 
     @property
@@ -117,9 +118,9 @@ class LiberoEnv:
             if self.spec.camera(name) is None:
                 known = [camera.name for camera in self.spec.cameras]
                 raise UnknownNameError("camera", name, known)
-        self._viewer.look(self.simulation.seen_qpos)
+        self.viewer.look(self.simulation.seen_qpos)
         images: Mapping[str, NDArray[np.uint8]] = {
-            name: self._viewer.image(name) for name in cameras
+            name: self.viewer.image(name) for name in cameras
         }
         return Observation(images=images, state=self._state())
 
@@ -147,8 +148,8 @@ class LiberoEnv:
         return EXPERTS[self.task.name](self)
 
     def close(self) -> None:
-        """Free GL objects."""
-        self._viewer.close()
+        """Free GL objects; an Env that draws again gets new ones."""
+        self.viewer.close()
 
     def start_demonstration(self, state: NDArray[np.float64], fixtures: Mapping[str, Pose]) -> None:
         """Start where a demonstration does, instead of `reset`. Nothing settles.
@@ -171,7 +172,7 @@ class LiberoEnv:
 
     def observed_pose(self) -> Pose:
         """The grip's position and the hand's quaternion (xyzw), as last observed."""
-        seen, robot = self._viewer.data, self.scene.robot
+        seen, robot = self.viewer.data, self.scene.robot
         quat = seen.xquat[robot.hand_body][[1, 2, 3, 0]]
         return Pose(seen.site_xpos[robot.grip_site].copy(), quat)
 

@@ -25,54 +25,57 @@ class Goal:
     """
 
     def __init__(self, tests: Sequence[GoalTest], data: mujoco.MjData, ngeom: int) -> None:
-        self._data = data
-        self._tests = [self._prepare(test, ngeom) for test in tests]
+        # Functions of the data, not methods: a cycle would keep the scene's memory for long.
+        self._tests = [_prepared(test, data, ngeom) for test in tests]
 
     def reached(self) -> bool:
         """Whether every test holds."""
         return all(test() for test in self._tests)
 
-    def _prepare(self, test: GoalTest, ngeom: int) -> Callable[[], bool]:
-        if isinstance(test, JointTest):
-            return lambda: joints_pass(test, self._data.qpos)
-        if isinstance(test, StackedTest):
-            upper, lower = _mask(test.upper_geoms, ngeom), _mask(test.lower_geoms, ngeom)
-            return lambda: self._is_stacked(test) and self._touch(upper, lower)
-        if test.inside:
-            return lambda: self._is_inside(test)
-        if not test.owner_geoms:
-            return lambda: self._is_above(test)
-        body, owner = _mask(test.body_geoms, ngeom), _mask(test.owner_geoms, ngeom)
-        return lambda: self._is_above(test) and self._touch(body, owner)
 
-    def _is_stacked(self, test: StackedTest) -> bool:
-        upper, lower = self._data.xpos[test.upper], self._data.xpos[test.lower]
-        apart = np.linalg.norm(lower[:2] - upper[:2])
-        return bool(lower[2] <= upper[2] and apart < STACKED_WITHIN_M)
+def _prepared(test: GoalTest, data: mujoco.MjData, ngeom: int) -> Callable[[], bool]:
+    if isinstance(test, JointTest):
+        return lambda: joints_pass(test, data.qpos)
+    if isinstance(test, StackedTest):
+        upper, lower = _mask(test.upper_geoms, ngeom), _mask(test.lower_geoms, ngeom)
+        return lambda: _is_stacked(test, data) and _touch(upper, lower, data)
+    if test.inside:
+        return lambda: _is_inside(test, data)
+    if not test.owner_geoms:
+        return lambda: _is_above(test, data)
+    body, owner = _mask(test.body_geoms, ngeom), _mask(test.owner_geoms, ngeom)
+    return lambda: _is_above(test, data) and _touch(body, owner, data)
 
-    def _is_inside(self, test: RegionTest) -> bool:
-        centre, matrix = self._site(test.site)
-        half = np.abs(matrix @ np.array(test.half_size))
-        top, bottom = centre + half, centre - half
-        bottom[2] -= _SLACK_BELOW_M
-        place = self._data.xpos[test.body]
-        return bool(np.all(place > bottom) and np.all(place < top))
 
-    def _is_above(self, test: RegionTest) -> bool:
-        centre, matrix = self._site(test.site)
-        half = np.array(test.half_size)
-        offset = matrix @ (self._data.xpos[test.body] - centre)
-        return bool(
-            half[2] - _SURFACE_SLACK_M < offset[2] < half[2] + _HEIGHT_ABOVE_M
-            and np.all(np.abs(offset[:2]) < half[:2])
-        )
+def _is_stacked(test: StackedTest, data: mujoco.MjData) -> bool:
+    upper, lower = data.xpos[test.upper], data.xpos[test.lower]
+    apart = np.linalg.norm(lower[:2] - upper[:2])
+    return bool(lower[2] <= upper[2] and apart < STACKED_WITHIN_M)
 
-    def _site(self, site: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return self._data.site_xpos[site], self._data.site_xmat[site].reshape(3, 3)
 
-    def _touch(self, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
-        first, second = self._data.contact.geom1, self._data.contact.geom2
-        return bool(np.any((one[first] & other[second]) | (one[second] & other[first])))
+def _is_inside(test: RegionTest, data: mujoco.MjData) -> bool:
+    centre, matrix = data.site_xpos[test.site], data.site_xmat[test.site].reshape(3, 3)
+    half = np.abs(matrix @ np.array(test.half_size))
+    top, bottom = centre + half, centre - half
+    bottom[2] -= _SLACK_BELOW_M
+    place = data.xpos[test.body]
+    return bool(np.all(place > bottom) and np.all(place < top))
+
+
+def _is_above(test: RegionTest, data: mujoco.MjData) -> bool:
+    centre, matrix = data.site_xpos[test.site], data.site_xmat[test.site].reshape(3, 3)
+    half = np.array(test.half_size)
+    offset = matrix @ (data.xpos[test.body] - centre)
+    return bool(
+        half[2] - _SURFACE_SLACK_M < offset[2] < half[2] + _HEIGHT_ABOVE_M
+        and np.all(np.abs(offset[:2]) < half[:2])
+    )
+
+
+def _touch(one: NDArray[np.bool_], other: NDArray[np.bool_], data: mujoco.MjData) -> bool:
+    """Whether any geom of the one is in contact with any of the other."""
+    first, second = data.contact.geom1, data.contact.geom2
+    return bool(np.any((one[first] & other[second]) | (one[second] & other[first])))
 
 
 def joints_pass(test: JointTest, qpos: NDArray[np.float64]) -> bool:

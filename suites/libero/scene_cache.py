@@ -1,7 +1,6 @@
 """Scenes on disk: compiled models and their specs, built once per machine.
 
-A scene's key covers all that it is made of. Big arrays (textures, meshes) lie apart, named by their
-content, because tasks that share a room share most of their 60 to 90 MB.
+A scene's key covers all that it is made of.
 """
 
 import hashlib
@@ -12,30 +11,28 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 
 import mujoco
-import numpy as np
 
 from sfbench.contracts import stable_hash
 from sfbench.errors import MissingError, SystemFaultError
-from sfbench.sim.cache import cache_folder, write_atomically
+from sfbench.sim.cache import cache_folder
 
 from .assets import AssetTree
 from .catalog import LiberoTask
 from .locks import locked
+from .scene_parts import MODEL_FILE, SPEC_FILE, XML_FILE, load_model
 from .scene_spec import SceneSpec
 
 _BUILD_TIMEOUT_S = 900
 _BATCH = 10
 """Scenes built by one process: starting it takes as long as building one, its files 90 MB each."""
-_MIN_SHARED_BYTES = 1 << 18
-_BUILDER_FILES = ("build.py", "scene_spec.py", "upstream.py")
+_BUILDER_FILES = ("build.py", "scene_parts.py", "scene_spec.py", "upstream.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +40,22 @@ class StoredScene:
     """A scene in the cache.
 
     Attributes:
-        folder: holds `spec.json`, `scene.xml.xz` and, written last, `model.json`: the list of the
-            compiled model's parts.
+        folder: holds the files that `scene_parts` names.
     """
 
     folder: Path
 
     def exists(self) -> bool:
         """Whether it is complete."""
-        return (self.folder / "model.json").is_file()
+        return (self.folder / MODEL_FILE).is_file()
 
     def spec(self) -> SceneSpec:
         """The spec."""
-        return SceneSpec.from_json(json.loads((self.folder / "spec.json").read_text()))
+        return SceneSpec.from_json(json.loads((self.folder / SPEC_FILE).read_text()))
 
     def xml(self) -> str:
         """The scene's MJCF, fixtures as compiled."""
-        return lzma.decompress((self.folder / "scene.xml.xz").read_bytes()).decode()
+        return lzma.decompress((self.folder / XML_FILE).read_bytes()).decode()
 
     def model(self) -> mujoco.MjModel:
         """A new copy of the compiled model.
@@ -67,13 +63,10 @@ class StoredScene:
         Raises:
             SystemFaultError: parts are missing; the scene has been removed and will be built again.
         """
-        parts = json.loads((self.folder / "model.json").read_text())
-        blobs = [_blob_path(name) for name in parts]
         try:
-            content = b"".join(blob.read_bytes() for blob in blobs)
-            return mujoco.MjModel.from_binary_path("scene.mjb", {"scene.mjb": content})
+            return load_model(self.folder / MODEL_FILE)
         except (OSError, ValueError) as error:
-            (self.folder / "model.json").unlink(missing_ok=True)
+            (self.folder / MODEL_FILE).unlink(missing_ok=True)
             raise SystemFaultError(f"the cached scene {self.folder.name} is damaged") from error
 
 
@@ -110,21 +103,17 @@ def ensure(tasks: Iterable[LiberoTask], assets: AssetTree) -> Mapping[str, Store
 
 
 def _build(tasks: list[LiberoTask], assets: AssetTree, scenes: Mapping[str, StoredScene]) -> None:
-    with tempfile.TemporaryDirectory(dir=cache_folder("libero/scenes")) as scratch:
-        files = [
-            {
-                "bddl": str(task.bddl_path),
-                "spec": str(Path(scratch) / f"{index}.json"),
-                "model": str(Path(scratch) / f"{index}.mjb"),
-                "xml": str(Path(scratch) / f"{index}.xml.xz"),
-            }
-            for index, task in enumerate(tasks)
-        ]
+    """In a process of its own, which alone holds models twice."""
+    request = {
+        "assets": str(assets.root),
+        "scenes": [
+            {"bddl": str(task.bddl_path), "folder": str(scenes[task.name].folder)} for task in tasks
+        ],
+    }
+    with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "request.json"
-        path.write_text(json.dumps({"assets": str(assets.root), "scenes": files}))
+        path.write_text(json.dumps(request))
         _run_builder(path)
-        for task, file in zip(tasks, files, strict=True):
-            _store(scenes[task.name].folder, {name: Path(path) for name, path in file.items()})
 
 
 def _run_builder(request: Path) -> None:
@@ -144,42 +133,6 @@ def _run_builder(request: Path) -> None:
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise MissingError("LIBERO cannot build the scene:\n  " + "\n  ".join(lines[-8:]))
-
-
-def _store(folder: Path, built: Mapping[str, Path]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    content = built["model"].read_bytes()
-    names = []
-    for start, end in _cuts(content, mujoco.MjModel.from_binary_path(str(built["model"]))):
-        part = content[start:end]
-        name = hashlib.sha256(part).hexdigest()
-        if not _blob_path(name).is_file():
-            write_atomically(_blob_path(name), part)
-        names.append(name)
-    write_atomically(folder / "spec.json", built["spec"].read_bytes())
-    write_atomically(folder / "scene.xml.xz", built["xml"].read_bytes())
-    write_atomically(folder / "model.json", json.dumps(names).encode())
-
-
-def _cuts(content: bytes, model: mujoco.MjModel) -> Iterator[tuple[int, int]]:
-    """Intervals that cover `content`, cut so that every big array is a part of its own."""
-    edges = {0, len(content)}
-    for name in dir(model):
-        value = getattr(model, name) if not name.startswith("_") else None
-        if not isinstance(value, np.ndarray) or value.nbytes < _MIN_SHARED_BYTES:
-            continue
-        start = content.find(value.tobytes())
-        if start < 0:
-            continue
-        edges |= {start, start + value.nbytes}
-        if name == "tex_data":
-            edges |= {start + int(offset) for offset in model.tex_adr}
-    ordered = sorted(edges)
-    yield from pairwise(ordered)
-
-
-def _blob_path(name: str) -> Path:
-    return cache_folder("libero/parts") / name
 
 
 @cache

@@ -1,7 +1,8 @@
 """The suites: tasks, Envs, state ids, the protocol card, the checks before a run."""
 
 import hashlib
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version as package_version
 from typing import TypeVar
@@ -12,6 +13,7 @@ from sfbench.errors import UnknownNameError, UsageError
 from . import assets, scene_cache, starts
 from .catalog import LiberoTask, tasks
 from .config import FixturePoses, LiberoConfig
+from .memory import return_freed_memory
 from .plugin import SUITE_VERSION, TASK_VERSION
 from .presets import POLICY, Preset, SeedRule, find_preset
 from .spec import env_spec
@@ -33,6 +35,7 @@ class LiberoSuite:
         self.name, self.version = name, SUITE_VERSION
         self._config, self._preset = config, find_preset(config.preset)
         self._tasks = tasks(name)
+        self._latest: Callable[[], Env | None] = lambda: None
         self._settings = EnvSettings(
             settle_steps=_first(config.settle_steps, self._preset.settle_steps),
             settle_action=self._preset.settle_action,
@@ -51,14 +54,22 @@ class LiberoSuite:
         }
 
     def make_env(self, task: str, split: Split) -> Env:
-        """A new Env. The scene is built, or loaded from the cache, where the process lacks it."""
+        """A new Env. Its scene is loaded from the cache, or built where the cache lacks it.
+
+        The Env made before gives up its GL objects (150 MB); it gets new ones when it draws again.
+        """
         from .env import LiberoEnv
         from .simulation import Simulation
 
         found = self._task(task)
         scene = scene_cache.ensure([found], assets.find())[found.name]
-        simulation = Simulation(scene.model(), scene.spec())
-        return LiberoEnv(simulation, found, split, self._settings)
+        latest = self._latest()
+        if latest is not None:
+            latest.close()
+        return_freed_memory()
+        env = LiberoEnv(Simulation(scene.model(), scene.spec()), found, split, self._settings)
+        self._latest = weakref.ref(env)
+        return env
 
     def state_id(self, task: str, split: Split, init_state: int) -> str:
         """`libero/<task>/<split>-<hash>`."""

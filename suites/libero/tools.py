@@ -7,15 +7,15 @@ from sfbench.doctor import Finding, Verdict
 from sfbench.errors import UsageError
 from sfbench.sim.gl import GlBackend
 
-from . import assets
-from .bench import DEFAULT_TASK, BenchRequest, measure, table
+from . import assets, scene_cache
+from .bench import DEFAULT_TASK, BenchRequest, Clock, measure, table
 from .catalog import tasks
 from .config import LiberoConfig
 from .golden import compare
 from .suite import LiberoSuite
 
-SETTLED_TASKS = 3
-"""Tasks of a suite that `doctor` settles; a wrong simulator shows in any of them."""
+_SHOWN = 3
+"""Misplaced joints that `doctor` names."""
 
 
 @dataclass
@@ -30,6 +30,7 @@ class LiberoBenchConfig:
     memory_episodes: int = 50
     pin: bool = True
     gl: GlBackend = GlBackend.EGL
+    clock: Clock = Clock.WALL
 
 
 class LiberoTools:
@@ -54,12 +55,16 @@ class LiberoTools:
         note = "; rates are not comparable with published ones" if lite else ""
         verdict = Verdict.NOTE if lite else Verdict.OK
         yield Finding(f"{suite} assets", verdict, f"{tree.kind}{note}")
-        chosen = list(tasks(suite).values())[:: max(1, len(tasks(suite)) // SETTLED_TASKS)]
-        off = list(compare(chosen[:SETTLED_TASKS]))
+        chosen = tasks(suite).values()
+        scene_cache.ensure(chosen, tree)
+        off = [str(deviation) for deviation in compare(chosen)]
+        what = f"{suite} physics"
         if off:
-            yield Finding(f"{suite} physics", Verdict.BAD, str(off[0]), "pip install mujoco==3.2.3")
+            more = f"; {len(off) - _SHOWN} more" if len(off) > _SHOWN else ""
+            mend = "pip install mujoco==3.2.3"
+            yield Finding(what, Verdict.BAD, "; ".join(off[:_SHOWN]) + more, mend)
         else:
-            yield Finding(f"{suite} physics", Verdict.OK, "scenes settle where they should")
+            yield Finding(what, Verdict.OK, f"all {len(chosen)} scenes settle where they should")
 
     def bench(self, config: LiberoBenchConfig, progress: Callable[[str], None]) -> str:
         """See SuiteTools."""
@@ -75,5 +80,6 @@ class LiberoTools:
             memory_episodes=config.memory_episodes,
             cores=(0, 1) if config.pin else (),
             gl=config.gl,
+            clock=config.clock,
         )
         return table(request, measure(request, progress))

@@ -18,13 +18,14 @@ class Viewer:
 
     Attributes:
         data: kinematics only; as of the last `look`.
+        culling: hides what a camera cannot see.
     """
 
     def __init__(self, model: mujoco.MjModel, size_px: int, orientation: Orientation) -> None:
         self.data = mujoco.MjData(model)
         self._model, self._orientation = model, orientation
         self._buffer = np.empty((size_px, size_px, 3), np.uint8)
-        self._culling = Culling(model)
+        self.culling = Culling(model)
         self._renderer: OffscreenRenderer | None = None
 
     def look(self, qpos: NDArray[np.float64]) -> None:
@@ -38,11 +39,11 @@ class Viewer:
         """A new array [H, W, 3] of what was looked at."""
         number = mujoco.mj_name2id(self._model, mujoco.mjtObj.mjOBJ_CAMERA, camera)
         renderer = self._ready()
-        self._culling.hide_unseen(self.data, number)
+        self.culling.hide_unseen(self.data, number)
         try:
             renderer.rgb(self.data, number, self._buffer)
         finally:
-            self._culling.show_all()
+            self.culling.show_all()
         if self._orientation is Orientation.MIRRORED:
             return np.ascontiguousarray(self._buffer[::-1, ::-1])
         if self._orientation is Orientation.UPRIGHT:

@@ -90,7 +90,12 @@ def test_the_plain_loop_can_be_imported_without_side_effects(tmp_path: Path) -> 
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        env={**os.environ, "HOME": str(tmp_path / "home")},
+        # Compiled kernels go to the cache, which is ours; upstream's habits would go to HOME.
+        env={
+            **os.environ,
+            "HOME": str(tmp_path / "home"),
+            "SFBENCH_CACHE": str(tmp_path / "cache"),
+        },
         check=False,
     )
     assert done.returncode == 0, done.stderr
