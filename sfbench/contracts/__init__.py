@@ -12,7 +12,15 @@ from sfbench.contracts.conventions import (
     RunsIn,
     Split,
 )
-from sfbench.contracts.env import Env, Expert, Observation, Suite, Task
+from sfbench.contracts.env import (
+    CameraMatrices,
+    Env,
+    Expert,
+    Observation,
+    PrivilegedEnv,
+    Suite,
+    Task,
+)
 from sfbench.contracts.episode import (
     ROW_SCHEMA,
     VOLATILE_FIELDS,
@@ -40,6 +48,7 @@ __all__ = [
     "ROW_SCHEMA",
     "VOLATILE_FIELDS",
     "ActionSpec",
+    "CameraMatrices",
     "CameraNeed",
     "CameraSpec",
     "Cause",
@@ -58,6 +67,7 @@ __all__ = [
     "Policy",
     "PolicyContext",
     "PolicySpec",
+    "PrivilegedEnv",
     "ProtocolCard",
     "Quantity",
     "Reference",

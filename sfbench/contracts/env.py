@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,47 @@ class Env(Protocol):
 
     def close(self) -> None:
         """Release simulator and GL resources; may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraMatrices:
+    """A pinhole camera, in OpenCV's convention: x right, y down, z forward.
+
+    Attributes:
+        intrinsics: float64 [3, 3], px; a pixel's centre lies at its column and row plus 0.5.
+        to_world: float64 [4, 4], m: from the camera's frame to the one of `object_poses`.
+    """
+
+    intrinsics: NDArray[np.float64]
+    to_world: NDArray[np.float64]
+
+
+@runtime_checkable
+class PrivilegedEnv(Env, Protocol):
+    """An Env that also tells what a real robot could not know: for teachers and probes.
+
+    Optional: ask with `isinstance(env, PrivilegedEnv)`. Arrays have the size and orientation of
+    the camera's images, are the caller's own, and describe the present state. Like `observe`,
+    none of this changes what later steps do.
+    """
+
+    def depth_m(self, cameras: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        """Distance along the camera's axis in m, float32 [H, W]; inf where nothing is seen."""
+
+    def segmentation(self, cameras: Sequence[str]) -> Mapping[str, NDArray[np.int32]]:
+        """What is seen at each pixel: an index into `object_names`, -1 for none; int32 [H, W]."""
+
+    def object_names(self) -> tuple[str, ...]:
+        """What `segmentation` tells apart: objects, furniture, arms; fixed for an Env."""
+
+    def camera_matrices(self, cameras: Sequence[str]) -> Mapping[str, CameraMatrices]:
+        """Where the cameras are now, and how they project."""
+
+    def object_poses(self) -> Mapping[str, NDArray[np.float64]]:
+        """The task's objects: position in m and unit quaternion wxyz, float64 [7].
+
+        In one frame for all objects and cameras, which the suite names.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Rendering a MuJoCo model into arrays."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mujoco
@@ -40,9 +42,13 @@ class OffscreenRenderer:
     def depth_m(
         self, data: mujoco.MjData, camera_id: int, height: int, width: int
     ) -> NDArray[np.float32]:
-        """Distance along the camera's axis in m, float32 [H, W], top row first."""
+        """Distance along the camera's axis in m, float32 [H, W], top row first.
+
+        Of what lies at the pixels' centres, as in `segmentation`; the far plane where nothing is.
+        """
         raw = np.empty((height, width), np.float32)
-        self._draw(data, camera_id, height, width)
+        with self._flat_colours():
+            self._draw(data, camera_id, height, width)
         mujoco.mjr_readPixels(None, raw, self._rect(height, width), self._context)
         extent = self._model.stat.extent
         near, far = self._model.vis.map.znear * extent, self._model.vis.map.zfar * extent
@@ -54,12 +60,8 @@ class OffscreenRenderer:
         self, data: mujoco.MjData, camera_id: int, height: int, width: int
     ) -> NDArray[np.int32]:
         """The geom id at every pixel, -1 for none; int32 [H, W], top row first."""
-        flags = self.scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
-        try:
+        with self._flat_colours():
             codes = self.rgb(data, camera_id, np.empty((height, width, 3), np.uint8))
-        finally:
-            flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
         # MuJoCo paints (index in the scene + 1) as a little-endian 24-bit colour.
         index = codes.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
         geom_type = int(mujoco.mjtObj.mjOBJ_GEOM)
@@ -75,6 +77,19 @@ class OffscreenRenderer:
             gl.make_current()
             self._context.free()
             self._context = None
+
+    @contextmanager
+    def _flat_colours(self) -> Iterator[None]:
+        """Draw each geom in its own colour: no sky, and no multisampling.
+
+        With multisampling a pixel's depth would be that of its first sample, 3/8 px off the centre.
+        """
+        flags = self.scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        try:
+            yield
+        finally:
+            flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
 
     def _draw(self, data: mujoco.MjData, camera_id: int, height: int, width: int) -> None:
         self._camera.fixedcamid = camera_id

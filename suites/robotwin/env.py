@@ -1,15 +1,17 @@
 """One running scene of one task and split."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sfbench.contracts import EnvSpec, Observation
+from sfbench.contracts import CameraMatrices, CameraSpec, EnvSpec, Observation
 from sfbench.errors import SystemFaultError, UnknownNameError
 from sfbench.sim.offscreen import OffscreenRenderer
 
+from . import privileged
 from .control import Control
 from .expert.bimanual import Bimanual, Script
 from .pose import Array
@@ -29,7 +31,7 @@ _WARNINGS = {
 
 
 class RobotwinEnv:
-    """Implements `sfbench.contracts.Env`."""
+    """Implements `sfbench.contracts.PrivilegedEnv`; all poses are in the table frame."""
 
     def __init__(
         self,
@@ -100,21 +102,63 @@ class RobotwinEnv:
         robot = Bimanual(self.scene)
         return ScriptedExpert(robot, self._task.script(robot, self.scene), self._control)
 
+    def depth_m(self, cameras: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Depth images; see `sfbench.contracts.PrivilegedEnv`."""
+        found = {name: self._camera(name) for name in cameras}
+        return {
+            name: privileged.depth_m(self._drawn(), self.scene, camera)
+            for name, camera in found.items()
+        }
+
+    def segmentation(self, cameras: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+        """Images of indices into `object_names`."""
+        found = {name: self._camera(name) for name in cameras}
+        return {
+            name: privileged.segmentation(self._drawn(), self.scene, camera, self._objects)
+            for name, camera in found.items()
+        }
+
+    def object_names(self) -> tuple[str, ...]:
+        """Arms, furniture, and the task's bodies."""
+        return self._objects.names
+
+    def camera_matrices(self, cameras: Sequence[str]) -> dict[str, CameraMatrices]:
+        """Projection and place of the named cameras."""
+        return {
+            name: privileged.camera_matrices(self.scene, self._camera(name)) for name in cameras
+        }
+
+    def object_poses(self) -> dict[str, Array]:
+        """Poses of the task's bodies."""
+        return privileged.object_poses(self.scene, self._objects)
+
     def close(self) -> None:
         """Free the renderer."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
 
-    def _render(self, name: str) -> NDArray[np.uint8]:
+    @cached_property
+    def _objects(self) -> privileged.ObjectIndex:
+        return privileged.ObjectIndex(self.scene.model)
+
+    def _camera(self, name: str) -> CameraSpec:
         camera = self.spec.camera(name)
         if camera is None:
             raise UnknownNameError("camera", name, [item.name for item in self.spec.cameras])
+        return camera
+
+    def _drawn(self) -> OffscreenRenderer:
+        """The renderer, with the scene brought up to date for drawing."""
         if self._renderer is None:
             self._renderer = OffscreenRenderer(self.scene.model)
         self.scene.refresh()
+        return self._renderer
+
+    def _render(self, name: str) -> NDArray[np.uint8]:
+        camera = self._camera(name)
         out = np.empty((camera.height, camera.width, 3), np.uint8)
-        self._renderer.rgb(self.scene.data, int(self.scene.model.camera(name).id), out)
+        self._drawn().rgb(self.scene.data, int(self.scene.model.camera(name).id), out)
         return np.ascontiguousarray(out[::-1])
 
     def _check(self) -> None:
