@@ -66,9 +66,11 @@ class PolicyPlugin(Plugin):
 
     Attributes:
         suite_preset: protocol preset that its checkpoints were made for, or None.
+        trainable: `module:callable` that makes a Trainable; None for what cannot be trained.
     """
 
     suite_preset: str | None = None
+    trainable: str | None = None
 
     group: ClassVar[str] = "sfbench.policies"
 

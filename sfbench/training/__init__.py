@@ -1,0 +1,1 @@
+"""The trainer: from demonstrations to checkpoints, on one processor or many."""
