@@ -39,6 +39,10 @@ class RunFolderError(UsageError):
     """A run folder cannot be used: another card, another plan, in use, unreadable rows."""
 
 
+class DatasetError(UsageError):
+    """A dataset cannot be read or used: a damaged file, missing statistics, an unknown subset."""
+
+
 class StoppedError(SfbenchError):
     """The run stopped part-way (signal, disk); finished rows are kept. Exit status 3."""
 

@@ -1,0 +1,1 @@
+"""Demonstrations: collecting them, the dataset folder, subsets, statistics, and the loader."""
