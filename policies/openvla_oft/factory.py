@@ -77,7 +77,7 @@ def published_bundle(config: OpenVla7bConfig, preset: Architecture) -> tuple[Bun
     reads_state = bool(preset.proprio_dim)
     action, state = choose_statistics(files.statistics, config.statistics_key, reads_state)
     processor = Processor(
-        _libero_processing(config),
+        libero_processing(config),
         files.architecture,
         libero_interface(config.cameras, reads_state),
         files.tokenizer,
@@ -97,7 +97,7 @@ def random_published_bundle(config: OpenVla7bConfig, preset: Architecture, seed:
     interface = libero_interface(config.cameras, bool(preset.proprio_dim))
     room = preset.language.token_vocab - preset.action_bins
     processor = Processor(
-        _libero_processing(config),
+        libero_processing(config),
         preset,
         interface,
         WordTokenizer.from_texts([OPENVLA_PROMPT], room),
@@ -168,7 +168,8 @@ def _need_weights(name: str, checkpoint: str, seed: int | None) -> None:
         raise UsageError(f"policy {name}: give checkpoint or random_weights_seed, not both")
 
 
-def _libero_processing(config: OpenVla7bConfig) -> ProcessingConfig:
+def libero_processing(config: OpenVla7bConfig) -> ProcessingConfig:
+    """Prompt and gripper rule of the published checkpoints. Raises UnknownNameError for a step."""
     known = [step.value for step in ImageStep]
     for step in config.image_steps:
         if step not in known:

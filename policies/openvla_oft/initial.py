@@ -49,6 +49,14 @@ def random_model(
     return model.eval()
 
 
+def initialise_part(part: nn.Module, seed: int) -> None:
+    """Fill a part of a model, on the CPU, by the same rules; equal seeds give equal weights."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for module in part.modules():
+            _initialise(module)
+
+
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Conv2d):
         inputs = module.weight[0].numel()

@@ -2,18 +2,20 @@
 
 import json
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from sfbench.errors import MissingError, UsageError
 
-from .architecture import Architecture
-from .keys import HEAD_PREFIX, STATE_PREFIX, build_key_table
+from .architecture import ActionHead, Architecture
+from .heads import RegressionHead, StateProjector
+from .initial import initialise_part
+from .keys import HEAD_PREFIX, STATE_PREFIX, KeyTable, build_key_table
 from .lora import LoraAdapter, check_covered, read_lora
 from .model import OpenVla
 
@@ -46,9 +48,16 @@ class WeightSources:
 
 
 def load_model(
-    architecture: Architecture, sources: WeightSources, dtype: torch.dtype, device: str
+    architecture: Architecture,
+    sources: WeightSources,
+    dtype: torch.dtype,
+    device: str,
+    new_heads_seed: int | None = None,
 ) -> OpenVla:
     """Build a model and fill it with a checkpoint's weights.
+
+    With `new_heads_seed`, an action head or state projector that the checkpoint lacks gets random
+    weights: where fine-tuning from the base model starts.
 
     Raises:
         MissingError: a file is not there.
@@ -59,7 +68,9 @@ def load_model(
     table = build_key_table(architecture, model)
     main = _shards(sources.base or sources.folder)
     shapes = _shapes(main)
-    parts = _separate_parts(sources.folder, shapes, model)
+    parts = _separate_parts(sources.folder, shapes, model, new_heads_seed is not None)
+    if new_heads_seed is not None:
+        parts |= _new_parts(table, shapes.keys() | parts.keys(), architecture, new_heads_seed)
     adapter = _adapter(sources, shapes)
     shapes |= {key: tuple(tensor.shape) for key, tensor in parts.items()}
     table.check(shapes, model, f"checkpoint {sources.folder}")
@@ -117,7 +128,7 @@ def _shapes(main: Mapping[Path, list[str] | None]) -> dict[str, tuple[int, ...]]
 
 
 def _separate_parts(
-    folder: Path, shapes: Mapping[str, object], model: OpenVla
+    folder: Path, shapes: Mapping[str, object], model: OpenVla, optional: bool
 ) -> dict[str, Tensor]:
     """Action head and state projector from files of their own, unless the main file has them."""
     parts: dict[str, Tensor] = {}
@@ -129,6 +140,8 @@ def _separate_parts(
         if module is None or any(key.startswith(prefix) for key in shapes):
             continue
         found = sorted(folder.glob(f"{stem}--*checkpoint.pt"))
+        if not found and optional:
+            continue
         if len(found) != 1:
             raise MissingError(
                 f"{folder}: needs exactly one file {stem}--*checkpoint.pt; it has "
@@ -140,6 +153,31 @@ def _separate_parts(
             for key, part in _plain_tensors(found[0]).items()
         }
     return parts
+
+
+def _new_parts(
+    table: KeyTable, present: Collection[str], architecture: Architecture, seed: int
+) -> dict[str, Tensor]:
+    """Random heads, under published names, for those of which nothing is present."""
+    language = architecture.language.hidden
+    parts: dict[str, nn.Module] = {}
+    if architecture.action_head is ActionHead.L1:
+        parts[HEAD_PREFIX] = RegressionHead(
+            language, architecture.action_dim, architecture.chunk_steps
+        )
+    if architecture.proprio_dim:
+        parts[STATE_PREFIX] = StateProjector(architecture.proprio_dim, language)
+    own_names = {HEAD_PREFIX: "action_head.", STATE_PREFIX: "state_projector."}
+    found: dict[str, Tensor] = {}
+    for prefix, part in parts.items():
+        if any(key.startswith(prefix) for key in present):
+            continue
+        initialise_part(part, seed)
+        own = {f"{own_names[prefix]}{name}": value for name, value in part.state_dict().items()}
+        found |= {
+            key: own[names[0]] for key, names in table.targets.items() if key.startswith(prefix)
+        }
+    return found
 
 
 def _plain_tensors(file: Path) -> dict[str, Tensor]:

@@ -117,18 +117,22 @@ class OpenVla(nn.Module):
             values = self.tokens.decode(self.language.logits(hidden).argmax(dim=-1))
         return values.reshape(-1, architecture.chunk_steps, architecture.action_dim)
 
-    def losses(self, inputs: ModelInputs, actions_BKA: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, inputs: ModelInputs, actions_BKA: Tensor, valid_BK: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Named training losses, each a scalar.
 
         Args:
             inputs: the batch.
             actions_BKA: normalised target actions.
+            valid_BK: False where there is no target; such a step adds nothing to the sum, but
+                counts in the mean, so that a batch's mean is the mean of its parts' means.
 
         Returns:
             `action_l1`: mean absolute error of the chunk, for a regression head; else
             `action_token_ce`: mean cross-entropy of the action tokens and the stop token.
         """
-        return self.losses_of(self.run_for_training(inputs, actions_BKA), actions_BKA)
+        return self.losses_of(self.run_for_training(inputs, actions_BKA), actions_BKA, valid_BK)
 
     def run_for_training(
         self, inputs: ModelInputs, actions_BKA: Tensor, keep_all: bool = False
@@ -141,18 +145,26 @@ class OpenVla(nn.Module):
             output = self(inputs, None, keep_all)
         return output
 
-    def losses_of(self, output: ModelOutput, actions_BKA: Tensor) -> dict[str, Tensor]:
+    def losses_of(
+        self, output: ModelOutput, actions_BKA: Tensor, valid_BK: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """See `losses`."""
         count = self.architecture.action_tokens
         if self.action_head is not None:
             predicted = self.action_head(output.layout.predicting(output.last_BLD, count))
-            return {"action_l1": (predicted - actions_BKA).abs().mean()}
+            errors = (predicted - actions_BKA).abs()
+            if valid_BK is not None:
+                errors = errors * valid_BK[..., None]
+            return {"action_l1": errors.mean()}
         hidden = output.layout.predicting(output.last_BLD, count + 1)
         ids = self.tokens.encode(actions_BKA.flatten(1))
         targets = torch.cat([ids, torch.full_like(ids[:, :1], STOP_ID)], dim=1)
         scores = self.language.logits(hidden).float()
-        loss = nn.functional.cross_entropy(scores.flatten(0, 1), targets.flatten())
-        return {"action_token_ce": loss}
+        errors = nn.functional.cross_entropy(scores.transpose(1, 2), targets, reduction="none")
+        if valid_BK is not None:
+            tokens = valid_BK.repeat_interleave(self.architecture.action_dim, dim=1)
+            errors = errors * torch.cat([tokens, tokens[:, -1:]], dim=1)
+        return {"action_token_ce": errors.mean()}
 
     def _prefix(self, inputs: ModelInputs) -> Tensor:
         """BOS, visual tokens and state token: [B, prompt_start, D]."""

@@ -9,6 +9,7 @@ OPENVLA_7B = PolicyPlugin(
     version="1",
     summary="OpenVLA 7B and its fine-tuned checkpoints: one image, action tokens one by one",
     factory=f"{_HERE}.factory:make_openvla_7b",
+    trainable=f"{_HERE}.trainable:make_7b",
     config=f"{_HERE}.config:OpenVla7bConfig",
     suite_preset="openvla_oft",
 )
@@ -17,6 +18,7 @@ OPENVLA_OFT_7B = PolicyPlugin(
     version="1",
     summary="OpenVLA-OFT 7B: two images and state, 8 actions a call",
     factory=f"{_HERE}.factory:make_openvla_oft_7b",
+    trainable=f"{_HERE}.trainable:make_oft_7b",
     config=f"{_HERE}.config:OpenVlaOft7bConfig",
     suite_preset="openvla_oft",
 )
@@ -25,6 +27,7 @@ OPENVLA_OFT_7B_SF = PolicyPlugin(
     version="1",
     summary="OpenVLA-OFT 7B fine-tuned with Spatial Forcing: same code, other checkpoints",
     factory=f"{_HERE}.factory:make_openvla_oft_7b_sf",
+    trainable=f"{_HERE}.trainable:make_oft_7b",
     config=f"{_HERE}.config:OpenVlaOft7bConfig",
     suite_preset="spatial_forcing",
 )
@@ -33,6 +36,7 @@ OPENVLA_OFT_MINI = PolicyPlugin(
     version="1",
     summary="OpenVLA-OFT at 6 million parameters: trained on a CPU, for any suite",
     factory=f"{_HERE}.factory:make_openvla_oft_mini",
+    trainable=f"{_HERE}.trainable:make_mini",
     config=f"{_HERE}.config:SmallConfig",
 )
 OPENVLA_OFT_MICRO = PolicyPlugin(
@@ -40,5 +44,6 @@ OPENVLA_OFT_MICRO = PolicyPlugin(
     version="1",
     summary="OpenVLA-OFT at half a million parameters: for tests",
     factory=f"{_HERE}.factory:make_openvla_oft_micro",
+    trainable=f"{_HERE}.trainable:make_micro",
     config=f"{_HERE}.config:SmallConfig",
 )

@@ -85,7 +85,7 @@ class WordTokenizer:
     @classmethod
     def from_texts(cls, texts: Iterable[str], capacity: int) -> "WordTokenizer":
         """Every word of the texts; `capacity` is how many ids the model has for words."""
-        return cls((word for text in texts for word in _WORD.findall(text.lower())), capacity)
+        return cls(words_of(texts), capacity)
 
     def encode(self, prompt: str) -> tuple[int, ...]:
         """See PromptTokenizer. Words that were never seen share one id."""
@@ -96,6 +96,11 @@ class WordTokenizer:
         """See PromptTokenizer."""
         text = json.dumps({"words": self.words}, indent=0)
         (folder / WORD_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """All words of some texts, as the word list spells them."""
+    return {word for text in texts for word in _WORD.findall(text.lower())}
 
 
 def load_tokenizer(folder: Path, token_vocab: int, action_bins: int) -> PromptTokenizer:

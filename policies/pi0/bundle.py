@@ -49,11 +49,20 @@ class Bundle:
     training: Mapping[str, Json] = field(default_factory=dict)
     trained_states: frozenset[str] = frozenset()
 
-    def save(self, folder: Path) -> None:
-        """Write a checkpoint folder; weights keep their dtype."""
+    def save(self, folder: Path, state: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write a checkpoint folder; weights keep their dtype.
+
+        Args:
+            folder: made where it is missing.
+            state: weights in place of the model's own, such as averaged or merged ones.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         processor = self.processor
-        tensors = build_key_table(self.model).to_published(self.model.state_dict())
+        # Adapters and wrappers rename the model's own parameters.
+        with torch.device("meta"):
+            plain = Pi0(processor.architecture)
+        weights = self.model.state_dict() if state is None else state
+        tensors = build_key_table(plain).to_published(weights)
         save_file(
             {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
             folder / WEIGHTS_FILE,
@@ -68,8 +77,8 @@ class Bundle:
             "training": dict(self.training),
             "trained_states": sorted(self.trained_states),
         }
-        plain = json.loads(json.dumps(document))
-        (folder / POLICY_FILE).write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+        yaml_text = yaml.safe_dump(json.loads(json.dumps(document)), sort_keys=False)
+        (folder / POLICY_FILE).write_text(yaml_text, encoding="utf-8")
         statistics = {
             "action": processor.action_statistics.to_json(),
             "state": processor.state_statistics.to_json(),

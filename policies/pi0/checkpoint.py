@@ -108,10 +108,7 @@ def base_bundle(
 
 def random_bundle(config: Pi0Config, env: EnvSpec, seed: int) -> Bundle:
     """The published network with random weights: for speed and memory only."""
-    cameras = [name for name in config.cameras if name != NO_CAMERA]
-    if not cameras and _conventions(config) is Conventions.LIBERO:
-        cameras = [libero.SCENE_CAMERA, libero.WRIST_CAMERA]
-    interface = _interface(config, env, cameras)
+    interface = chosen_interface(config, env)
     processor = Processor(
         ProcessingConfig(
             resize=resize_of(config.resize), relative_parts=tuple(config.relative_parts or ())
@@ -124,6 +121,14 @@ def random_bundle(config: Pi0Config, env: EnvSpec, seed: int) -> Bundle:
     )
     model = random_model(PI0, seed, torch_dtype(config.dtype), torch_device(config.device))
     return Bundle(model, processor)
+
+
+def chosen_interface(config: Pi0Config, env: EnvSpec) -> Interface:
+    """What settings alone say of a model's views, state and actions."""
+    cameras = [name for name in config.cameras if name != NO_CAMERA]
+    if not cameras and _conventions(config) is Conventions.LIBERO:
+        cameras = [libero.SCENE_CAMERA, libero.WRIST_CAMERA]
+    return _interface(config, env, cameras)
 
 
 def bounds_of(spec: VectorSpec) -> VectorStatistics:

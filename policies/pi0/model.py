@@ -224,18 +224,26 @@ class Pi0(nn.Module):
         beta = torch.rand(batch, generator=generator) ** (1 / TIME_ALPHA)
         return Flow(noise, beta * TIME_SCALE + TIME_OFFSET)
 
-    def losses(self, inputs: ModelInputs, actions_BKA: Tensor, flow: Flow) -> dict[str, Tensor]:
+    def losses(
+        self,
+        inputs: ModelInputs,
+        actions_BKA: Tensor,
+        flow: Flow,
+        valid_BK: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Named training losses, each a scalar.
 
         Args:
             inputs: the batch.
             actions_BKA: normalised target actions.
             flow: see `draw_flow`.
+            valid_BK: False where there is no target; such a step adds nothing to the sum, but
+                counts in the mean, so that a batch's mean is the mean of its parts' means.
 
         Returns:
             `flow_mse`: mean squared error of the velocity over steps and the robot's own numbers.
         """
-        return self.losses_of(self.run_for_training(inputs, actions_BKA, flow))
+        return self.losses_of(self.run_for_training(inputs, actions_BKA, flow), valid_BK)
 
     def run_for_training(
         self, inputs: ModelInputs, actions_BKA: Tensor, flow: Flow, keep_all: bool = False
@@ -251,9 +259,14 @@ class Pi0(nn.Module):
         wanted = noise - padded
         return TrainingOutput(prefix, predicted[..., :count], wanted[..., :count])
 
-    def losses_of(self, output: TrainingOutput) -> dict[str, Tensor]:
+    def losses_of(
+        self, output: TrainingOutput, valid_BK: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """See `losses`."""
-        return {"flow_mse": functional.mse_loss(output.predicted_BKA, output.wanted_BKA)}
+        errors = (output.predicted_BKA - output.wanted_BKA).square()
+        if valid_BK is not None:
+            errors = errors * valid_BK[..., None]
+        return {"flow_mse": errors.mean()}
 
     def compile_parts(self, mode: str) -> None:
         """Compile the vision tower, the language model and the action expert for inference.

@@ -9,6 +9,7 @@ PI0 = PolicyPlugin(
     version="1",
     summary="π0 (3B) in LeRobot's format: flow matching, chunks of 50 or 10 actions",
     factory=f"{_HERE}.factory:make_pi0",
+    trainable=f"{_HERE}.trainable:make_full",
     config=f"{_HERE}.config:Pi0Config",
     suite_preset="openpi",
 )
@@ -17,6 +18,7 @@ PI0_MINI = PolicyPlugin(
     version="1",
     summary="π0 at 7 million parameters: trained on a CPU, for any suite",
     factory=f"{_HERE}.factory:make_pi0_mini",
+    trainable=f"{_HERE}.trainable:make_mini",
     config=f"{_HERE}.config:SmallConfig",
 )
 PI0_MICRO = PolicyPlugin(
@@ -24,5 +26,6 @@ PI0_MICRO = PolicyPlugin(
     version="1",
     summary="π0 at a third of a million parameters: for tests",
     factory=f"{_HERE}.factory:make_pi0_micro",
+    trainable=f"{_HERE}.trainable:make_micro",
     config=f"{_HERE}.config:SmallConfig",
 )

@@ -125,19 +125,28 @@ class Processor:
             ]
             for observation in observations
         ]
-        states = self.state_statistics.scale(self.states(observations))
-        room = self.architecture.state_width - states.shape[-1]
+        ids, written = self.prompts(instructions)
+        return ModelInputs(
+            torch.from_numpy(np.stack([np.stack(views) for views in pixels])),
+            torch.ones(len(pixels), len(self.interface.cameras), dtype=torch.bool),
+            ids,
+            written,
+            self.state_input(self.states(observations)),
+        )
+
+    def prompts(self, instructions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Token ids [B, T], filled up to the longest prompt, and where they are written."""
         prompts = [self.tokenizer.encode(text) for text in instructions]
         longest = max(len(prompt) for prompt in prompts)
         ids = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
         written = [[place < len(prompt) for place in range(longest)] for prompt in prompts]
-        return ModelInputs(
-            torch.from_numpy(np.stack([np.stack(views) for views in pixels])),
-            torch.ones(len(pixels), len(self.interface.cameras), dtype=torch.bool),
-            torch.tensor(ids),
-            torch.tensor(written),
-            torch.from_numpy(np.pad(states, ((0, 0), (0, room))).astype(np.float32)),
-        )
+        return torch.tensor(ids), torch.tensor(written)
+
+    def state_input(self, states: Floats) -> torch.Tensor:
+        """States [B, state] as the network reads them: float32 [B, S]."""
+        scaled = self.state_statistics.scale(states)
+        room = self.architecture.state_width - scaled.shape[-1]
+        return torch.from_numpy(np.pad(scaled, ((0, 0), (0, room))).astype(np.float32))
 
     def states(self, observations: Sequence[Observation]) -> Floats:
         """The states of a batch, float64 [B, state]. Raises PolicyError for a malformed one."""

@@ -53,6 +53,11 @@ class PromptTokenizer:
             )
         return ids
 
+    @property
+    def words(self) -> frozenset[str]:
+        """Every token that it knows as a text of its own."""
+        return frozenset(self._tokenizer.get_vocab())
+
     def save(self, folder: Path) -> None:
         """Write what `load_tokenizer` reads."""
         self._tokenizer.save(str(folder / TOKENIZER_FILE))
@@ -66,9 +71,14 @@ def load_tokenizer(folder: Path, limit: int, vocab: int) -> PromptTokenizer:
     return PromptTokenizer(Tokenizer.from_file(str(file)), limit, vocab, str(file))
 
 
+def words_of(texts: Iterable[str]) -> set[str]:
+    """All words of some texts, as the word list spells them."""
+    return {word for text in texts for word in re.findall(_WORD, text.lower())}
+
+
 def word_tokenizer(texts: Iterable[str], limit: int, vocab: int) -> PromptTokenizer:
     """One id a word for every word of the texts; case is ignored, unknown words share an id."""
-    words = sorted({word for text in texts for word in re.findall(_WORD, text.lower())} | {"\n"})
+    words = sorted(words_of(texts) | {"\n"})
     if len(_SPECIALS) + len(words) > vocab:
         raise UsageError(
             f"{len(words)} different words; this model has room for {vocab - len(_SPECIALS)}. Use "
