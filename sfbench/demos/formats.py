@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sfbench.demos.lerobot.read import LerobotSource
 from sfbench.demos.source import Source
 from sfbench.errors import DatasetError
 
@@ -14,4 +15,6 @@ def open_source(path: Path) -> Source:
     """
     if not path.exists():
         raise DatasetError(f"no dataset at {path}")
-    raise DatasetError(f"{path} is no dataset")
+    if (path / "meta/info.json").exists():
+        return LerobotSource(path)
+    raise DatasetError(f"{path} is no dataset: it has no meta/info.json (LeRobot v3.0 or v2.1)")

@@ -1,6 +1,5 @@
 """A dataset held in memory: for tests, and for a few episodes made on the spot."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfbench.contracts import stable_hash
+from sfbench.demos.content import ContentHash, dataset_hash
 from sfbench.demos.source import EpisodeInfo
 from sfbench.demos.spec import DatasetSpec
 from sfbench.demos.statistics import Statistics, statistics_of_tables
@@ -34,16 +33,14 @@ class EpisodeArrays:
 
 
 def content_of(episode: EpisodeArrays) -> str:
-    """Hash of all that a trainer reads of an episode, 16 hex digits."""
-    digest = hashlib.sha256(episode.info.instruction.encode())
+    """Its content hash; see ContentHash."""
+    content = ContentHash()
     tables: dict[str, NDArray[Any]] = {"state": episode.state, "actions": episode.actions}
     tables |= {f"images/{name}": table for name, table in episode.images.items()}
-    tables |= dict(episode.extras)
-    for name in sorted(tables):
-        table = np.ascontiguousarray(tables[name])
-        digest.update(f"{name} {table.dtype.str} {table.shape}".encode())
-        digest.update(table.tobytes())
-    return digest.hexdigest()[:16]
+    for name, table in tables.items():
+        for row in table:
+            content.add(name, row)
+    return content.finish(episode.info.instruction)
 
 
 class MemorySource:
@@ -81,7 +78,7 @@ class MemorySource:
 
     def content_hash(self) -> str:
         """See Source."""
-        return stable_hash([self.spec.to_json(), [item.content for item in self.episodes]])
+        return dataset_hash(self.spec, self.episodes)
 
     def close(self) -> None:
         """See Source."""
