@@ -1,7 +1,8 @@
 """Plugins: how suites and policies come in, by entry point, without the engine importing any.
 
-An entry point in the group `sfbench.suites` or `sfbench.policies` names a SuitePlugin or a
-PolicyPlugin. These are light: listing them imports no simulator and no torch.
+An entry point in the group `sfbench.suites`, `sfbench.policies` or `sfbench.teachers` names a
+SuitePlugin, a PolicyPlugin or a TeacherPlugin. These are light: listing them imports no simulator
+and no torch.
 """
 
 from collections.abc import Mapping
@@ -75,6 +76,13 @@ class PolicyPlugin(Plugin):
     group: ClassVar[str] = "sfbench.policies"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherPlugin(Plugin):
+    """A teacher for Spatial Forcing; its factory takes a config instance and returns a Teacher."""
+
+    group: ClassVar[str] = "sfbench.teachers"
+
+
 P = TypeVar("P", bound=Plugin)
 
 
@@ -90,6 +98,12 @@ def policies() -> Mapping[str, PolicyPlugin]:
     return _load(PolicyPlugin)
 
 
+@cache
+def teachers() -> Mapping[str, TeacherPlugin]:
+    """Every installed teacher plugin by name, sorted."""
+    return _load(TeacherPlugin)
+
+
 def find_suite(name: str) -> SuitePlugin:
     """The suite of that name or alias. Raises UnknownNameError."""
     return _find(suites(), "suite", name)
@@ -98,6 +112,11 @@ def find_suite(name: str) -> SuitePlugin:
 def find_policy(name: str) -> PolicyPlugin:
     """The policy of that name or alias. Raises UnknownNameError."""
     return _find(policies(), "policy", name)
+
+
+def find_teacher(name: str) -> TeacherPlugin:
+    """The teacher of that name or alias. Raises UnknownNameError."""
+    return _find(teachers(), "teacher", name)
 
 
 def find_family(name: str) -> SuitePlugin:

@@ -1,9 +1,9 @@
-"""usage: sfbench list suites|policies|tasks suite=NAME [suite.KEY=...]
+"""usage: sfbench list suites|policies|teachers|tasks suite=NAME [suite.KEY=...]
 
 Names what is installed, this project's own and other packages' plugins alike.
 """  # noqa: D415 (a usage text)
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,14 @@ from rich.table import Table
 from sfbench.cli.compose import compose_command
 from sfbench.contracts import Split
 from sfbench.errors import UnknownNameError, UsageError
-from sfbench.registry import Plugin, SuiteRecipe, policies, suites
+from sfbench.registry import Plugin, SuiteRecipe, policies, suites, teachers
 
-KINDS = ("suites", "policies", "tasks")
+_PLUGINS: Mapping[str, Callable[[], Mapping[str, Plugin]]] = {
+    "suites": suites,
+    "policies": policies,
+    "teachers": teachers,
+}
+KINDS = (*_PLUGINS, "tasks")
 
 
 @dataclass
@@ -38,10 +43,9 @@ def command(arguments: Sequence[str]) -> int:
         return 0
     if rest:
         raise UsageError(f"list {kind} takes no further arguments, got {' '.join(rest)}")
-    known: Mapping[str, Plugin] = suites() if kind == "suites" else policies()
     rows = [
         (plugin.name, plugin.version, plugin.summary, ", ".join(plugin.aliases))
-        for plugin in known.values()
+        for plugin in _PLUGINS[kind]().values()
     ]
     _print(("name", "version", "what it is", "also called"), rows)
     return 0

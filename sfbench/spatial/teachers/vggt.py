@@ -1,0 +1,98 @@
+"""VGGT as a teacher: the method's own, and a small one of the same code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from sfbench.contracts import Json
+from sfbench.errors import UsageError
+from sfbench.spatial.teachers.contract import Features, Scene
+from sfbench.spatial.teachers.sources import (
+    check_layer,
+    dtype_named,
+    fingerprint,
+    fitted,
+    locate,
+)
+from sfbench.spatial.vggt.loading import PICKLED, SAFETENSORS, load_vggt, weight_file
+
+_FILES = (SAFETENSORS, PICKLED)
+
+
+@dataclass
+class VggtTeacherConfig:
+    """Keys under `teacher.`.
+
+    Attributes:
+        checkpoint: folder or hub id of the weights.
+        layer: output of the aggregator to align with, counted from 0; -1 is the last.
+        image_px: longer side of the images that it looks at; 0 is the size it was trained at.
+        dtype: float32 or bfloat16.
+    """
+
+    checkpoint: str = "facebook/VGGT-1B"
+    layer: int = -1
+    image_px: int = 0
+    dtype: str = "bfloat16"
+
+
+@dataclass
+class VggtMiniTeacherConfig(VggtTeacherConfig):
+    """The same keys; its weights have to be named."""
+
+    checkpoint: str = ""
+    dtype: str = "float32"
+
+
+class VggtTeacher:
+    """One layer's patch tokens of all views, which go through the network together."""
+
+    def __init__(self, name: str, config: VggtTeacherConfig) -> None:
+        folder = locate(config.checkpoint, _FILES, name)
+        self.name = name
+        dtype = dtype_named(config.dtype)
+        self._model = load_vggt(folder, dtype, "cpu")
+        sizes = self._model.config
+        self._layer = check_layer(config.layer, sizes.depth, name)
+        self._image_px = config.image_px or sizes.image_px
+        if self._image_px < sizes.patch_px or self._image_px % sizes.patch_px:
+            raise UsageError(
+                f"teacher.image_px={self._image_px}: allowed multiples of {sizes.patch_px}"
+            )
+        self.width = sizes.feature_width
+        self._identity: dict[str, Json] = {
+            "teacher": name,
+            "weights": fingerprint([weight_file(folder)]),
+            "layer": self._layer,
+            "image_px": self._image_px,
+            "dtype": config.dtype,
+        }
+
+    def features(self, scene: Scene) -> Features:
+        """See Teacher."""
+        sizes, weight = self._model.config, self._model.aggregator.camera_token
+        images = fitted(scene.images_BVCHW, self._image_px, sizes.patch_px)
+        images = images.to(weight.device, weight.dtype)
+        rows, columns = (side // sizes.patch_px for side in images.shape[-2:])
+        with torch.no_grad():
+            layers = self._model.aggregator(images, {self._layer})
+        return Features(layers[self._layer][:, :, sizes.patch_start :], rows, columns)
+
+    def identity(self) -> Mapping[str, Json]:
+        """See Teacher."""
+        return self._identity
+
+    def to(self, device: torch.device) -> None:
+        """See Teacher."""
+        self._model.to(device)
+
+
+def make_vggt(config: VggtTeacherConfig) -> VggtTeacher:
+    """Factory of `vggt`."""
+    return VggtTeacher("vggt", config)
+
+
+def make_vggt_mini(config: VggtMiniTeacherConfig) -> VggtTeacher:
+    """Factory of `vggt_mini`."""
+    return VggtTeacher("vggt_mini", config)
