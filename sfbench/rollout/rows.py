@@ -19,7 +19,9 @@ class RowMaker:
     def __call__(self, episode: EpisodeSpec, outcome: Outcome, attempt: int) -> EpisodeRow:
         """The row of a finished episode."""
         policy, times_s = self._policy, outcome.infer_times_s
-        training = policy.training
+        # A trained checkpoint knows its arm; the run's own label counts more.
+        training = dict(policy.training)
+        trained_arm = training.pop("arm", None)
         state_id = self._suite.state_id(episode.task, episode.split, episode.init_state)
         return EpisodeRow(
             suite=episode.suite,
@@ -38,7 +40,7 @@ class RowMaker:
             preset=policy.preset,
             checkpoint=policy.checkpoint,
             **training,  # type: ignore[arg-type]
-            arm=self._arm,
+            arm=self._arm if self._arm is not None else trained_arm,  # type: ignore[arg-type]
             leak=state_id in policy.trained_states,
             scene=outcome.scene,
             infer_calls=len(times_s),
