@@ -7,12 +7,13 @@ gradients, on logged steps only.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from sfbench.contracts import Json
 from sfbench.errors import UsageError
 from sfbench.training.trainable import Trainable, TrainingBatch
 
@@ -22,7 +23,12 @@ class AuxiliaryLoss(Protocol):
 
     In each micro-batch `Trainable.losses` runs first, then `loss` with the same batch; what hooks
     caught in between is the auxiliary's own business, and it lets go of it in `loss`.
+
+    Attributes:
+        extras: names of what it reads of the dataset besides images; see DemoBatch.
     """
+
+    extras: tuple[str, ...]
 
     def attach(self, trainable: Trainable) -> None:
         """Place hooks; called once, before the module is wrapped for several processes."""
@@ -56,11 +62,13 @@ class Weighted:
         name: prefix of its losses in the metrics, and of its files in checkpoints.
         loss: the loss.
         weight: alpha; its gradients reach policy and projector scaled by it.
+        config: its settings, which a recipe lists and a resume may not change.
     """
 
     name: str
     loss: AuxiliaryLoss
     weight: float
+    config: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):

@@ -5,7 +5,7 @@ numbers, D width, P patches of a view.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,6 +66,7 @@ class TrainingBatch:
         frames: frame within it.
         seeds: one a sample, from which its random draws come. They depend on the run's seed, the
             step and the frame, and so neither on the number of processes nor on an earlier crash.
+        extras: what else was asked for of the dataset; see DemoBatch.
     """
 
     images_BVCHW: Tensor
@@ -77,6 +78,7 @@ class TrainingBatch:
     episodes: tuple[int, ...]
     frames: tuple[int, ...]
     seeds: tuple[int, ...]
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """B."""

@@ -1,0 +1,159 @@
+"""Checkpoint folders: written whole or not at all, and read back for an exact resume."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sfbench.contracts import differences
+from sfbench.errors import RunFolderError, StoppedError
+
+CHECKPOINTS = "checkpoints"
+TRAINING_STATE = "training_state"
+AUXILIARY = "auxiliary"
+_STATE_FILE = "state.json"
+_PARTIAL = ".partial-"
+_SLOT = "|"
+"""Between a parameter's name and the optimiser's name for one of its tensors."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """All that a resume needs besides the config.
+
+    Attributes:
+        step: finished steps; order, schedule and random streams follow from it.
+        config: what losses depend on.
+        tensors: by file name (without suffix): weights, their average, optimisers' moments.
+    """
+
+    step: int
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Mapping[str, Tensor]]
+
+    def write(self, folder: Path) -> None:
+        """Write the folder `training_state`."""
+        folder.mkdir()
+        for name, tensors in self.tensors.items():
+            save_tensors(tensors, folder / f"{name}.safetensors")
+        text = json.dumps({"step": self.step, "config": self.config}, indent=1)
+        (folder / _STATE_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """One safetensors file. Raises SafetensorError where it cannot be written."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, file, metadata={"format": "pt"})
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A folder to fill that gets its name when the block has ended well.
+
+    Raises:
+        StoppedError: it could not be written (a full disk); what was written of it is removed.
+    """
+    partial = folder.with_name(f"{_PARTIAL}{folder.name}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        _flush(partial)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        last = newest(folder.parent)
+        kept = "no earlier checkpoint was kept" if last is None else f"the last good one is {last}"
+        raise StoppedError(
+            f"checkpoint {folder} could not be written: {error}; {kept}. Make room on the disk, "
+            "then type the same command again to resume"
+        ) from error
+
+
+def newest(checkpoints: Path) -> Path | None:
+    """The latest checkpoint that training can be resumed from."""
+    found = [folder for folder in _numbered(checkpoints) if (folder / TRAINING_STATE).is_dir()]
+    return found[-1] if found else None
+
+
+def read_state(folder: Path, config: Mapping[str, Any]) -> TrainingState:
+    """Read a checkpoint's training state.
+
+    Args:
+        folder: the checkpoint.
+        config: the present run's.
+
+    Raises:
+        RunFolderError: the config differs, or a file is damaged.
+    """
+    place = folder / TRAINING_STATE
+    try:
+        stored = json.loads((place / _STATE_FILE).read_text(encoding="utf-8"))
+        present = json.loads(json.dumps(config))
+        if lines := differences(stored["config"], present):
+            raise RunFolderError(
+                f"{folder} was trained with another config, so it cannot be resumed with this one "
+                "(stored -> asked for):\n  "
+                + "\n  ".join(lines)
+                + "\nName another out=, or start from its weights with start="
+                + str(folder)
+            )
+        tensors = {file.stem: load_file(file) for file in sorted(place.glob("*.safetensors"))}
+        return TrainingState(int(stored["step"]), stored["config"], tensors)
+    except (OSError, SafetensorError, json.JSONDecodeError, KeyError) as error:
+        raise RunFolderError(
+            f"{place} is damaged ({error}); remove {folder} to resume from an earlier checkpoint"
+        ) from error
+
+
+def tidy(checkpoints: Path, kept: set[int]) -> None:
+    """Remove older checkpoints that nobody asked for, and older training states."""
+    *older, _ = _numbered(checkpoints)
+    for folder in older:
+        if int(folder.name) in kept:
+            shutil.rmtree(folder / TRAINING_STATE, ignore_errors=True)
+        else:
+            shutil.rmtree(folder)
+
+
+def flat_moments(state: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """An optimiser's tensors under one name each."""
+    return {
+        f"{name}{_SLOT}{slot}": tensor
+        for name, slots in state.items()
+        for slot, tensor in slots.items()
+    }
+
+
+def nested_moments(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Inverse of `flat_moments`."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        name, _, slot = key.rpartition(_SLOT)
+        found.setdefault(name, {})[slot] = tensor
+    return found
+
+
+def _numbered(checkpoints: Path) -> list[Path]:
+    if not checkpoints.is_dir():
+        return []
+    found = [folder for folder in checkpoints.iterdir() if folder.name.isdecimal()]
+    return sorted(found, key=lambda folder: int(folder.name))
+
+
+def _flush(folder: Path) -> None:
+    """Make sure that the disk has the files before the folder gets its name."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())

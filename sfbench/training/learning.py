@@ -1,0 +1,101 @@
+"""All that changes while training: the wrapped policy, its optimiser, auxiliaries, an average."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sfbench.training.auxiliary import Weighted
+from sfbench.training.checkpoint import flat_moments, nested_moments
+from sfbench.training.optimisation import WeightAverage, make_optimiser
+from sfbench.training.processes import Processes
+from sfbench.training.settings import TrainSettings
+from sfbench.training.trainable import Trainable, TrainingBatch
+
+POLICY_PREFIX = "policy."
+
+
+class PolicyLosses(nn.Module):
+    """The policy's losses as a module's forward pass, which is what wrappers hook into."""
+
+    def __init__(self, trainable: Trainable) -> None:
+        super().__init__()
+        self.policy = trainable.module
+        self._losses = trainable.losses
+
+    def forward(self, batch: TrainingBatch) -> Mapping[str, Tensor]:
+        """Named scalars."""
+        return self._losses(batch)
+
+
+class Auxiliary:
+    """An auxiliary loss with an optimiser of its own; it has none at weight 0."""
+
+    def __init__(self, weighted: Weighted, settings: TrainSettings) -> None:
+        self.name, self.weight, self.loss = weighted.name, weighted.weight, weighted.loss
+        self.parameters = [one for one in weighted.loss.parameters() if one.requires_grad]
+        learns = bool(self.parameters and self.weight)
+        self.optimiser = make_optimiser(self.parameters, settings.optimiser) if learns else None
+
+    def moments(self) -> dict[str, Tensor]:
+        """The optimiser's tensors under one name each."""
+        if self.optimiser is None:
+            return {}
+        slots = self.optimiser.state_dict()["state"]
+        return flat_moments({str(index): found for index, found in slots.items()})
+
+    def load_moments(self, tensors: Mapping[str, Tensor]) -> None:
+        """Inverse of `moments`."""
+        if self.optimiser is not None:
+            state: dict[str, Any] = self.optimiser.state_dict()
+            slots = {int(index): found for index, found in nested_moments(tensors).items()}
+            self.optimiser.load_state_dict({**state, "state": slots})
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """See the module.
+
+    Attributes:
+        trainable: the policy as its family made it.
+        wrapped: its PolicyLosses, shared among the processes.
+        names: of the parameters that are trained, without what wrappers put before them.
+        trained: these parameters.
+        optimiser: of them.
+        auxiliaries: other losses.
+        average: of the weights, or None.
+    """
+
+    trainable: Trainable
+    wrapped: nn.Module
+    names: tuple[str, ...]
+    trained: tuple[nn.Parameter, ...]
+    optimiser: torch.optim.Optimizer
+    auxiliaries: tuple[Auxiliary, ...]
+    average: WeightAverage | None
+
+    @classmethod
+    def build(
+        cls,
+        trainable: Trainable,
+        auxiliaries: Sequence[Weighted],
+        settings: TrainSettings,
+        processes: Processes,
+    ) -> "Learning":
+        """Wrap the policy, in training mode, and make the optimisers."""
+        losses = PolicyLosses(trainable)
+        names = tuple(name for name, one in losses.named_parameters() if one.requires_grad)
+        wrapped = processes.wrap(losses)
+        wrapped.train()
+        trained = tuple(one for one in wrapped.parameters() if one.requires_grad)
+        return cls(
+            trainable=trainable,
+            wrapped=wrapped,
+            names=names,
+            trained=trained,
+            optimiser=make_optimiser(trained, settings.optimiser),
+            auxiliaries=tuple(Auxiliary(one, settings) for one in auxiliaries),
+            average=WeightAverage(wrapped, settings.ema_decay) if settings.ema_decay else None,
+        )

@@ -1,0 +1,177 @@
+"""From a request to a model, its demonstrations, and what a checkpoint says of both."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+import numpy as np
+
+from sfbench.contracts import EnvSpec, Json, Suite, VectorSpec, stable_hash
+from sfbench.demos.dataset import Dataset, open_dataset
+from sfbench.demos.subsets import Subset
+from sfbench.errors import SpecMismatchError, UsageError
+from sfbench.registry import find_policy, policies
+from sfbench.training.auxiliary import Weighted
+from sfbench.training.request import TrainRequest
+from sfbench.training.settings import fixed_settings, recipe_settings
+from sfbench.training.trainable import Trainable, TrainableRequest, TrainingRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstrations:
+    """What is trained on.
+
+    Attributes:
+        dataset: the whole set.
+        subset: the episodes that are used.
+        env: its conventions.
+    """
+
+    dataset: Dataset
+    subset: Subset
+    env: EnvSpec
+
+    @property
+    def instructions(self) -> tuple[str, ...]:
+        """Every wording of the whole set, so that subsets share one vocabulary."""
+        return tuple(sorted({episode.instruction for episode in self.dataset.episodes}))
+
+
+def open_demonstrations(request: TrainRequest, suite: Suite | None) -> Demonstrations:
+    """Open the dataset and choose the subset.
+
+    Raises:
+        DatasetError: it cannot be read, lacks statistics, or has no such subset.
+        UsageError: nothing says what its numbers mean.
+    """
+    dataset = open_dataset(request.dataset)
+    # Whoever evaluates the policy elsewhere, or trains with other tools, needs them in the set.
+    _ = dataset.statistics
+    return Demonstrations(
+        dataset, dataset.subset(request.settings.subset), conventions(dataset, suite)
+    )
+
+
+def conventions(dataset: Dataset, suite: Suite | None) -> EnvSpec:
+    """What the demonstrations' numbers mean; a suite fills in what a foreign dataset leaves open.
+
+    Raises:
+        UsageError: neither says so.
+        SpecMismatchError: the suite has vectors of other sizes.
+    """
+    spec = dataset.spec
+    found: dict[str, VectorSpec] = {}
+    for name, given, size in (
+        ("action", spec.action, spec.action_size),
+        ("state", spec.state, spec.state_size),
+    ):
+        if given is None and suite is None:
+            raise UsageError(
+                f"dataset {dataset.name} does not say what the numbers of its {name} mean; name "
+                "the suite whose conventions they follow with suite=NAME"
+            )
+        one = given or getattr(suite.env_spec if suite else None, name)
+        if one.size != size:
+            raise SpecMismatchError(
+                f"dataset {dataset.name}: its {name} has {size} numbers, the suite's has {one.size}"
+            )
+        found[name] = one
+    action: Any = found["action"]
+    return EnvSpec(action=action, state=found["state"], cameras=spec.cameras, video_camera="")
+
+
+def make_trainable(request: TrainRequest, demos: Demonstrations) -> Trainable:
+    """Build the model.
+
+    Raises:
+        UsageError: the policy cannot be trained, or does not fit the demonstrations.
+    """
+    plugin = find_policy(request.policy)
+    if plugin.trainable is None:
+        names = [name for name, other in policies().items() if other.trainable is not None]
+        raise UsageError(
+            f"policy '{plugin.name}' cannot be trained; those that can: {', '.join(names)}"
+        )
+    tables = [demos.dataset.source.vectors(index) for index in demos.subset.episodes]
+    trainable: Trainable = resolve_name(plugin.trainable)(
+        TrainableRequest(
+            config=request.policy_config,
+            env=demos.env,
+            instructions=demos.instructions,
+            states=np.concatenate([states for states, _ in tables]).astype(np.float64),
+            actions=np.concatenate([actions for _, actions in tables]).astype(np.float64),
+            start=request.start,
+            seed=request.settings.seed,
+            random_crop=request.settings.augment.crop_area < 1,
+        )
+    )
+    return trainable
+
+
+@dataclass(frozen=True, eq=False)
+class Paperwork:
+    """What checkpoints say of a run.
+
+    Attributes:
+        config: what losses depend on; a resume may not change it.
+        document: `recipe.yaml`, but for the step.
+        row: fields of episode rows, but for the step.
+        trained_states: of the demonstrations.
+    """
+
+    config: dict[str, Any]
+    document: dict[str, Any]
+    row: dict[str, Json]
+    trained_states: frozenset[str]
+
+    def record(self, step: int) -> TrainingRecord:
+        """For the checkpoint after `step` steps."""
+        return TrainingRecord(
+            row={"train_step": step, **self.row}, trained_states=self.trained_states
+        )
+
+
+def describe(
+    request: TrainRequest, demos: Demonstrations, auxiliaries: Sequence[Weighted]
+) -> Paperwork:
+    """Write a run's papers."""
+    settings, dataset, subset = request.settings, demos.dataset, demos.subset
+    made_with = {
+        "policy": request.policy,
+        "policy_config": _plain(request.policy_config),
+        "start": request.start,
+        "auxiliaries": {
+            one.name: {"weight": one.weight, **dict(one.config)} for one in auxiliaries
+        },
+    }
+    recipe = {**made_with, "settings": recipe_settings(settings)}
+    data = {"hash": dataset.hash, "subset": subset.name, "subset_hash": subset.hash}
+    row: dict[str, Json] = {
+        "train_seed": settings.seed,
+        "demos": len(subset.episodes),
+        "demos_share": len(subset.episodes) / len(dataset.episodes),
+        "dataset": dataset.hash,
+        "recipe": stable_hash(recipe),
+        "arm": request.arm,
+    }
+    document = {
+        **recipe,
+        "recipe": row["recipe"],
+        "dataset": {
+            "name": dataset.name,
+            "suite": dataset.spec.suite,
+            **data,
+            "episodes": list(subset.episodes),
+        },
+        "seeds": {"train": settings.seed},
+        "arm": request.arm,
+        "steps_planned": settings.steps,
+    }
+    states = dataset.state_ids(subset.episodes)
+    config = {**made_with, "dataset": data, "settings": fixed_settings(settings)}
+    return Paperwork(config, document, row, states)
+
+
+def _plain(config: Any) -> Json:  # noqa: ANN401 (the policy's config class)
+    return asdict(config) if is_dataclass(config) and not isinstance(config, type) else None
