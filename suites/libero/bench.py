@@ -20,8 +20,13 @@ from .catalog import find_task
 DEFAULT_TASK = "pick_up_the_black_bowl_between_the_plate_and_the_ramekin_and_place_it_on_the_plate"
 
 
-_SECOND = "second"
-_PAIR = "two workers / one"
+_TOGETHER = {
+    "two workers / one": ("fast", "fast, second core"),
+    "two floors / one": ("floor", "floor, second core"),
+}
+"""The floors say what the machine itself gives: two cores of it are rarely twice one."""
+_TURNS = 3
+"""How often a block lets two players play apart and together: other programs come and go."""
 
 
 class Clock(StrEnum):
@@ -173,7 +178,8 @@ def _players(request: BenchRequest) -> Iterator[dict[str, _Process]]:
         "floor": replace(base, kind=Kind.FLOOR),
         "fast, no images": replace(base, images=False),
         "floor, no images": replace(base, kind=Kind.FLOOR, images=False),
-        _SECOND: replace(base, cpu=second),
+        "fast, second core": replace(base, cpu=second),
+        "floor, second core": replace(base, kind=Kind.FLOOR, cpu=second),
     }
     players: dict[str, _Process] = {}
     try:
@@ -187,33 +193,42 @@ def _players(request: BenchRequest) -> Iterator[dict[str, _Process]]:
 
 
 def _round(players: dict[str, _Process], request: BenchRequest) -> dict[str, float]:
-    """Seconds an episode of everything, once."""
-    count = request.episodes
+    """Seconds an episode of everything, once; and what two gain over one."""
     times = {}
     for name, player in players.items():
-        plays = 1 if name.startswith("plain") else count
-        if name != _SECOND:
+        plays = 1 if name.startswith("plain") else request.episodes
+        if not name.endswith("second core"):
             times[name] = player.play(plays)[request.clock]
-    alone_s = players["fast"].play(count)["wall"]
-    pair = players["fast"], players[_SECOND]
-    for player in pair:
-        player.begin(count)
-    times[_PAIR] = 2 * alone_s / max(player.wait()["wall"] for player in pair)
+    for what, (first, second) in _TOGETHER.items():
+        times[what] = _gain(players[first], players[second])
     return times
+
+
+def _gain(first: _Process, second: _Process) -> float:
+    """Time of both playing one after the other, by that of both playing at once."""
+    apart_s = together_s = 0.0
+    for _ in range(_TURNS):
+        apart_s += first.play(1)["wall"] + second.play(1)["wall"]
+        for player in (first, second):
+            player.begin(1)
+        together_s += max(player.wait()["wall"] for player in (first, second))
+    return apart_s / together_s
 
 
 def _rows(rounds: Sequence[dict[str, float]]) -> Iterator[BenchRow]:
     for name in rounds[0]:
-        if name != _PAIR:
+        if name not in _TOGETHER:
             yield BenchRow.of(name, "s an episode", [times[name] for times in rounds])
     yield BenchRow.of("fast", "episodes a minute", [60 / times["fast"] for times in rounds])
     for what, over, under in (
         ("plain loop / fast path", "plain", "fast"),
         ("fast path / floor", "fast", "floor"),
         ("fast path / floor, without images", "fast, no images", "floor, no images"),
+        ("unculled / culled", "fast, unculled", "fast"),
     ):
         yield BenchRow.of(what, "x", [times[over] / times[under] for times in rounds])
-    yield BenchRow.of(_PAIR, "x", [times[_PAIR] for times in rounds])
+    for what in _TOGETHER:
+        yield BenchRow.of(what, "x", [times[what] for times in rounds])
 
 
 def _memory(player: _Process, request: BenchRequest) -> Iterator[BenchRow]:
