@@ -11,6 +11,7 @@ OPENVLA_7B = PolicyPlugin(
     factory=f"{_HERE}.factory:make_openvla_7b",
     trainable=f"{_HERE}.trainable:make_7b",
     config=f"{_HERE}.config:OpenVla7bConfig",
+    config_package=f"{_HERE}.configs",
     suite_preset="openvla_oft",
 )
 OPENVLA_OFT_7B = PolicyPlugin(
@@ -20,6 +21,7 @@ OPENVLA_OFT_7B = PolicyPlugin(
     factory=f"{_HERE}.factory:make_openvla_oft_7b",
     trainable=f"{_HERE}.trainable:make_oft_7b",
     config=f"{_HERE}.config:OpenVlaOft7bConfig",
+    config_package=f"{_HERE}.configs",
     suite_preset="openvla_oft",
 )
 OPENVLA_OFT_7B_SF = PolicyPlugin(
@@ -29,6 +31,7 @@ OPENVLA_OFT_7B_SF = PolicyPlugin(
     factory=f"{_HERE}.factory:make_openvla_oft_7b_sf",
     trainable=f"{_HERE}.trainable:make_oft_7b",
     config=f"{_HERE}.config:OpenVlaOft7bConfig",
+    config_package=f"{_HERE}.configs",
     suite_preset="spatial_forcing",
 )
 OPENVLA_OFT_MINI = PolicyPlugin(

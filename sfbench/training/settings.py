@@ -135,8 +135,16 @@ class RolloutConfig:
     workers: int = 1
 
 
-_FREE = ("keep", "resume_every", "log_every", "device", "loader_workers", "tensorboard")
-_OWN_FIELDS = ("seed", "subset", "steps", *_FREE)
+_FREE = (
+    "keep",
+    "resume_every",
+    "log_every",
+    "device",
+    "distributed",
+    "loader_workers",
+    "tensorboard",
+)
+_OWN_FIELDS = ("seed", "subset", "steps", "micro_batch", *_FREE)
 
 
 def fixed_settings(settings: TrainSettings) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""usage: sfbench train policy=NAME dataset=DIR [recipe=NAME] [key=value ...]
+       sfbench train vlm policy=NAME suite=NAME out=DIR [key=value ...]
+
+Fine-tunes a policy on demonstrations. The same command again goes on from the newest checkpoint.
+Several processes: start it with torchrun or accelerate launch, as `torchrun --nproc-per-node 8 -m
+sfbench train ...`.
+
+what is trained
+  policy=NAME           `sfbench list policies`; its own keys as policy.KEY=...
+  start=DIR|ID          weights to begin with: `train vlm`'s, a checkpoint's, published ones
+  dataset=DIR           demonstrations, see `sfbench collect`
+  subset=10%|37|all     of the episodes; smaller ones lie within larger ones
+  recipe=NAME           several keys at once; keys typed here overrule it
+  suite=NAME            for rollouts, and for datasets that do not say what their numbers mean
+how
+  steps=1000 batch_size=16 micro_batch=N   samples of a step over all, of a pass in one process
+  seed=0                weights, order, augmentation, noise
+  optimiser.lr=5e-4     also .schedule=constant|step|cosine .decay_at=[N] .warmup_steps=N
+                        .weight_decay=X .beta1=X .beta2=X .clip_norm=X
+  lora.rank=0           0 trains all weights; also lora.alpha=N lora.dropout=X
+  augment.crop_area=1   share that random crops keep; also .brightness .contrast .saturation .hue
+  ema_decay=0           average of the weights, saved in place of the last ones
+  precision=no|bf16     distributed=ddp|fsdp     device=auto|cpu|cuda     loader_workers=N
+what it leaves
+  out=DIR               default: results/runs/train-<policy>[-<arm>]: metrics.jsonl, checkpoints/
+  keep=[N,..]           steps whose checkpoints stay; the last always does
+  resume_every=500      steps between checkpoints to go on from; only the newest stays
+  log_every=1           tensorboard=false
+  rollout.steps=[N,..]  roll the checkpoint out into evals/<step>/; also rollout.tasks=[a,b]
+                        .split=select .episodes=N per task .seed=0 .workers=1
+  arm=LABEL             free label for the rows
+
+`vlm` pretrains a small model's vision and language layers on 2-D questions about rendered images of
+a suite: which patches show the named object, its colour, how many, left or right.
+
+  suite=NAME policy=NAME out=DIR           a folder for start=
+  tasks=[a,b] scenes=400                   default: all tasks; images of each
+  steps=1000 batch_size=32 lr=1e-3 seed=0  device=auto
+
+Exit status: 0 done; 2 refused, nothing was trained; 3 stopped part-way, run again to go on.
+"""  # noqa: D205, D415 (a usage text)
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+from sfbench.cli.compose import Composed, compose_command
+from sfbench.errors import UsageError
+from sfbench.registry import SuiteRecipe
+from sfbench.training.request import TrainRequest
+from sfbench.training.settings import RolloutConfig, TrainSettings
+
+RECIPES = ("sfbench.training.configs",)
+
+
+@dataclass
+class TrainConfig(TrainSettings):
+    """The keys of `sfbench train`; the usage text above describes them."""
+
+    policy: Any = MISSING
+    suite: Any = None
+    dataset: str = ""
+    start: str | None = None
+    out: str | None = None
+    arm: str | None = None
+    rollout: RolloutConfig = field(default_factory=RolloutConfig)
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run `sfbench train`."""
+    if arguments and arguments[0] == "vlm":
+        from sfbench.cli import train_vlm
+
+        return train_vlm.command(arguments[1:])
+    request = make_request(arguments)
+    # Building the request imports no torch, so that mistakes are told at once.
+    from sfbench.training.reporting import train_reporter
+    from sfbench.training.run import train
+
+    result = train(request, reporter=train_reporter())
+    print(f"{result.step} steps done: {result.checkpoint}")
+    return 0
+
+
+def make_request(arguments: Sequence[str]) -> TrainRequest:
+    """The run that the arguments ask for. Raises UsageError."""
+    named = [argument.partition("=")[0] for argument in arguments]
+    groups = ("policy", "suite") if "suite" in named else ("policy",)
+    composed = compose_command(TrainConfig, groups, arguments, RECIPES)
+    config: TrainConfig = composed.own
+    if not config.dataset:
+        raise UsageError("dataset= is missing: name a folder of demonstrations")
+    suite = SuiteRecipe(composed.chosen["suite"], config.suite) if config.suite else None
+    values = {item.name: getattr(config, item.name) for item in fields(TrainSettings)}
+    return TrainRequest(
+        policy=composed.chosen["policy"],
+        policy_config=config.policy,
+        dataset=Path(config.dataset),
+        settings=TrainSettings(**values),
+        out=_out_folder(config, composed),
+        start=config.start,
+        arm=config.arm,
+        suite=suite,
+        rollout=config.rollout,
+        config_yaml=composed.yaml,
+        command=("sfbench", "train", *arguments),
+    )
+
+
+def _out_folder(config: TrainConfig, composed: Composed) -> Path:
+    if config.out is not None:
+        return Path(config.out)
+    parts = ["train", composed.chosen["policy"], config.arm]
+    return Path("results/runs") / "-".join(part for part in parts if part)
