@@ -8,6 +8,7 @@ from sfbench.errors import SfbenchError, UnknownNameError
 
 COMMANDS = {
     "eval": "roll a policy out in a suite; the same command again resumes",
+    "train": "fine-tune a policy on demonstrations; the same command again resumes",
     "serve": "serve a policy to openpi or vla-evaluation-harness clients",
     "report": "leaderboard, tables and a page with videos from run folders",
     "list": "suites, policies, or the tasks of a suite",
