@@ -1,0 +1,50 @@
+"""The command lines that cells stand for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sfbench.launch.folder import TOKEN_VARIABLE, SweepFolder
+from sfbench.launch.graph import Cell, Graph, TaskName
+from sfbench.launch.grid import as_argument
+
+
+def checkpoint_of(folder: SweepFolder, cell: Cell) -> Path:
+    """The checkpoint that an evaluation of a trained policy reads."""
+    assert cell.needs is not None
+    assert cell.step is not None
+    return folder.cell(cell.needs) / "checkpoints" / str(cell.step)
+
+
+def eval_arguments(
+    folder: SweepFolder, graph: Graph, task: TaskName, more: Mapping[str, Any]
+) -> list[str]:
+    """Arguments of `sfbench eval` for a task.
+
+    Args:
+        folder: of the sweep.
+        graph: its graph.
+        task: which cell and shard.
+        more: keys that only the place of execution knows, such as `workers`; the cell's own win.
+    """
+    cell = graph.cells[task.cell]
+    keys: dict[str, Any] = {**more, **cell.keys}
+    if cell.step is not None:
+        keys["checkpoint"] = str(checkpoint_of(folder, cell))
+    keys["shard"] = f"{task.shard}/{cell.shards}"
+    keys["out"] = str(folder.cell(cell.id))
+    return [as_argument(*item) for item in keys.items()]
+
+
+def server_keys(server: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys with which `sfbench eval` reaches a policy server."""
+    return {
+        "policy.host": server["host"],
+        "policy.port": server["port"],
+        "policy.token_env": TOKEN_VARIABLE,
+    }
+
+
+def train_arguments(folder: SweepFolder, cell: Cell) -> list[str]:
+    """Arguments of a training."""
+    return [*cell.arguments, as_argument("out", str(folder.cell(cell.id)))]

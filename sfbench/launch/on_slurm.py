@@ -1,0 +1,198 @@
+"""launcher=slurm: job arrays through Submitit, one sbatch call for a stage."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+from submitit.helpers import clean_env
+from submitit.slurm.slurm import SlurmExecutor
+
+from sfbench.errors import SfbenchError, StoppedError, UnknownNameError, UsageError
+from sfbench.launch import cluster
+from sfbench.launch.folder import SweepFolder, submitted_tasks
+from sfbench.launch.graph import Graph, Stage, TaskName
+from sfbench.launch.launchers import Settings, StagePlan
+from sfbench.launch.profile import Profile
+from sfbench.launch.task import SweepTask
+
+
+class SlurmLauncher:
+    """See Launcher."""
+
+    def __init__(self, folder: SweepFolder, graph: Graph, settings: Settings) -> None:
+        """Raises MissingError where there is no Slurm."""
+        cluster.require_sbatch()
+        self._folder = folder
+        self._graph = graph
+        self._settings = settings
+        self._names = [graph.job_name(stage) for stage in Stage]
+
+    def launch(self, plans: Sequence[StagePlan]) -> None:
+        """See Launcher."""
+        jobs: dict[Stage, list[str]] = {}
+        for plan in plans:
+            before = jobs.get(plan.after, []) if plan.after is not None else []
+            dependency = None
+            if before:
+                kind = "after" if plan.rule is None else plan.rule.value
+                dependency = ":".join([kind, *before])
+            try:
+                jobs[plan.stage] = self._submit_stage(plan, dependency)
+            except UsageError as error:
+                made = [job for ids in jobs.values() for job in ids]
+                if not made:
+                    raise
+                raise StoppedError(
+                    f"{error}\nSubmitted before that: jobs {', '.join(made)}. "
+                    f"`sfbench sweep cancel {self._folder.path}` ends them; "
+                    f"`sfbench sweep resubmit {self._folder.path}` submits what is missing"
+                ) from error
+
+    def active(self) -> dict[TaskName, str]:
+        """See Launcher."""
+        return self._by_task({item.job: item.state for item in cluster.queue(self._names)})
+
+    def ended(self) -> dict[TaskName, str]:
+        """See Launcher."""
+        return self._by_task(cluster.ended(self._names))
+
+    def cancel(self) -> int:
+        """See Launcher. Jobs are found by name, so also one whose id could not be written down."""
+        jobs = cluster.queue(self._names)
+        if jobs:
+            cluster.cancel(sorted({item.job.partition("_")[0] for item in jobs}))
+        return len(jobs)
+
+    def _by_task(self, states: dict[str, str]) -> dict[TaskName, str]:
+        tasks = submitted_tasks(self._folder.events())
+        return {tasks[job]: state for job, state in states.items() if job in tasks}
+
+    # -- one stage
+
+    def _submit_stage(self, plan: StagePlan, dependency: str | None) -> list[str]:
+        """The job ids of a stage's arrays: one, unless the cluster takes only smaller ones."""
+        profile = self._settings.profiles[plan.stage]
+        size = profile.max_array_size
+        if size is None and len(plan.tasks) > cluster.DEFAULT_ARRAY_SIZE:
+            size = cluster.max_array_size()
+        try:
+            return self._submit_arrays(plan, dependency, size)
+        except _ArrayTooLargeError:
+            size = cluster.max_array_size()
+            if size is None or size >= len(plan.tasks):
+                raise
+            return self._submit_arrays(plan, dependency, size)
+
+    def _submit_arrays(
+        self, plan: StagePlan, dependency: str | None, size: int | None
+    ) -> list[str]:
+        size = size or len(plan.tasks)
+        parts = [plan.tasks[at : at + size] for at in range(0, len(plan.tasks), size)]
+        jobs: list[str] = []
+        for tasks in parts:
+            try:
+                jobs.append(self._submit_array(plan.stage, tasks, dependency, len(parts)))
+            except UsageError as error:
+                if not jobs:
+                    raise
+                raise UsageError(f"{error} (parts of this stage are jobs {', '.join(jobs)})") from (
+                    error
+                )
+        return jobs
+
+    def _submit_array(
+        self, stage: Stage, tasks: Sequence[TaskName], dependency: str | None, parts: int
+    ) -> str:
+        profile = self._settings.profiles[stage]
+        executor = SlurmExecutor(
+            self._folder.logs, max_num_timeout=profile.max_timeouts, python=profile.python
+        )
+        executor.update_parameters(**_parameters(profile, stage, dependency, parts))
+        executor.update_parameters(job_name=self._graph.job_name(stage))
+        calls = [
+            SweepTask(str(self._folder.path), str(task), profile.cpus_per_task) for task in tasks
+        ]
+        with _outside_jobs(), _readable(stage, profile):
+            submitted = executor.submit_array(calls)
+        job = submitted[0].job_id.partition("_")[0]
+        self._folder.add_event(
+            "submitted", launcher="slurm", stage=stage, job=job, dependency=dependency,
+            tasks=[str(task) for task in tasks],
+        )  # fmt: skip
+        return job
+
+
+def _parameters(
+    profile: Profile, stage: Stage, dependency: str | None, parts: int
+) -> dict[str, Any]:
+    """What Submitit is told; a stage that is no training is one process on one node."""
+    training = stage is Stage.TRAIN
+    given: dict[str, Any] = {
+        "partition": profile.partition,
+        "account": profile.account,
+        "qos": profile.qos,
+        "constraint": profile.constraint,
+        "gpus_per_node": profile.gpus_per_node,
+        "cpus_per_task": profile.cpus_per_task,
+        "mem": None if profile.mem_gb is None else f"{round(profile.mem_gb * 1024)}M",
+        "time": profile.time_min,
+        "signal_delay_s": profile.signal_delay_s,
+        # The bound is for the stage, so that its arrays share it.
+        "array_parallelism": max(1, profile.max_parallel // parts),
+        "setup": profile.setup or None,
+        "dependency": dependency,
+        "nodes": profile.nodes if training else 1,
+        "ntasks_per_node": profile.tasks_per_node if training else 1,
+        # A job whose condition can no longer come true would wait for ever.
+        "additional_parameters": {
+            "requeue": True, "kill-on-invalid-dep": "yes", **profile.extra
+        },
+    }  # fmt: skip
+    return {key: value for key, value in given.items() if value is not None}
+
+
+@contextmanager
+def _outside_jobs() -> Iterator[None]:
+    """Hide the variables of a job that this may run in; those that people set for Slurm stay."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "SLURM_CONF" or name.startswith("SBATCH_")
+    }
+    with clean_env():
+        os.environ.update(kept)
+        yield
+
+
+class _ArrayTooLargeError(UsageError):
+    """The controller takes only smaller arrays."""
+
+
+@contextmanager
+def _readable(stage: Stage, profile: Profile) -> Iterator[None]:
+    """Turn what Submitit raises into one message that says what to change."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (FailedJobError, FailedSubmissionError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if "sbatch:" in line]
+        said = " ".join(lines or str(error).split())
+        raise _refusal(stage, profile, said) from error
+    except OSError as error:
+        raise UsageError(f"stage {stage} could not be submitted: {error}") from error
+
+
+def _refusal(stage: Stage, profile: Profile, said: str) -> SfbenchError:
+    low = said.lower()
+    if "partition" in low and profile.partition is not None:
+        known = cluster.partitions()
+        if known and profile.partition not in known:
+            return UnknownNameError("partition", profile.partition, known, f"(stage {stage})")
+    text = f"Slurm refused the jobs of stage {stage}: {said}"
+    if "array" in low:
+        return _ArrayTooLargeError(f"{text}. Set max_array_size in the profile")
+    return UsageError(f"{text}. Nothing of this stage was submitted; mend the profile")
