@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM end a run between two events, so that no finished episode is lost."""
+"""Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 end a run between two events: no finished row is lost.
+
+The last two are how batch systems announce a preemption or the end of a job's time.
+"""
 
 import signal
 import threading
@@ -6,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_BATCH_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *_BATCH_SIGNALS)
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Within the block the first signal only asks to stop; a second one interrupts at once.
+    """Within the block the first signal only asks to stop; a second interrupts at once.
 
     Yields a function that says whether stopping was asked for. Outside the main thread, where
     Python allows no handlers, it never is.
@@ -19,7 +23,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
     asked = threading.Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():
+        if asked.is_set() and number not in _BATCH_SIGNALS:
             raise KeyboardInterrupt
         asked.set()
 

@@ -5,6 +5,7 @@ so that its environment is its own and the main script is not imported again.
 """
 
 import os
+import signal
 import sys
 import threading
 from collections import OrderedDict
@@ -18,7 +19,13 @@ from sfbench.contracts import Cause, Env, EpisodeSpec, Policy, PolicyContext, Ru
 from sfbench.errors import SfbenchError
 from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.actors import LocalActor, PipeActor
-from sfbench.rollout.episode_loop import Actor, EpisodeLoop, EpisodeSubscriber
+from sfbench.rollout.episode_loop import (
+    Actor,
+    EpisodeEnd,
+    EpisodeLoop,
+    EpisodeSubscriber,
+    SubscriberRecipe,
+)
 from sfbench.rollout.messages import Note, Operation, Outcome, Ready, Refused, Start, StopWorker
 from sfbench.rollout.recording import ActionRecorder
 from sfbench.rollout.shared import SlotLayout, SlotMemory
@@ -45,6 +52,8 @@ class WorkerSetup:
     run_folder: Path
     video: VideoMode
     record_actions: bool
+    subscribers: tuple[SubscriberRecipe, ...] = ()
+    ends: EpisodeEnd = EpisodeEnd.FIRST_SUCCESS
 
 
 class EnvCache:
@@ -86,7 +95,7 @@ def make_subscribers(
         found.append(VideoRecorder(setup.run_folder, setup.video, warn))
     if setup.record_actions:
         found.append(ActionRecorder(setup.run_folder))
-    return found
+    return [*found, *(recipe.make(warn) for recipe in setup.subscribers)]
 
 
 def policy_builder(setup: WorkerSetup) -> Callable[[Env], Policy]:
@@ -113,7 +122,8 @@ def _serve(pipe: "Connection[Any, Any]", memory: SlotMemory, setup: WorkerSetup)
     def warn(text: str) -> None:
         pipe.send(Note(text))
 
-    loop = EpisodeLoop(actor, setup.cameras, make_subscribers(setup, warn), memory.begin)
+    watchers = make_subscribers(setup, warn)
+    loop = EpisodeLoop(actor, setup.cameras, watchers, memory.begin, setup.ends)
     pipe.send(Ready())
     while True:
         memory.begin(Operation.IDLE)
@@ -143,6 +153,9 @@ def _end_with_parent(lifeline: int) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Entry point of the process."""
     pipe_fd, memory_fd, lifeline_fd = (int(text) for text in arguments)
+    # A batch system signals every process of a job; the main process decides what that means.
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     _end_with_parent(lifeline_fd)
     pipe: Connection[Any, Any] = Connection(pipe_fd)
     try:
