@@ -10,6 +10,7 @@ COMMANDS = {
     "eval": "roll a policy out in a suite; the same command again resumes",
     "train": "fine-tune a policy on demonstrations; the same command again resumes",
     "serve": "serve a policy to openpi or vla-evaluation-harness clients",
+    "sweep": "submit a grid of evaluations to Slurm or this machine, watch it, resubmit",
     "report": "leaderboard, tables and a page with videos from run folders",
     "list": "suites, policies, or the tasks of a suite",
     "diff": "every field in which two run folders' cards and provenance differ",
