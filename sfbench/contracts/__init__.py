@@ -32,6 +32,7 @@ from sfbench.contracts.episode import (
 )
 from sfbench.contracts.images import upright
 from sfbench.contracts.policy import EpisodeContext, Policy, PolicyContext
+from sfbench.contracts.recorded import RecordedEnv, RecordedStart, RecordedSuite
 from sfbench.contracts.specs import (
     ActionSpec,
     CameraNeed,
@@ -70,6 +71,9 @@ __all__ = [
     "PrivilegedEnv",
     "ProtocolCard",
     "Quantity",
+    "RecordedEnv",
+    "RecordedStart",
+    "RecordedSuite",
     "Reference",
     "Rotation",
     "RotationSign",
