@@ -6,6 +6,7 @@ It runs in the process that holds the Env and knows nothing of pipes, videos or 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -46,6 +47,22 @@ class EpisodeSubscriber(Protocol):
         """The episode ended; may return the path of a file that it leaves."""
 
 
+class SubscriberRecipe(Protocol):
+    """A subscriber as data: sent to every worker, and made there."""
+
+    def make(self, warn: Callable[[str], None]) -> EpisodeSubscriber:
+        """The subscriber; `warn` reaches the user."""
+
+
+class EpisodeEnd(StrEnum):
+    """When an episode ends, besides at its budget."""
+
+    FIRST_SUCCESS = "first_success"
+    """As soon as the task is solved: every evaluation."""
+    PLAYED_OUT = "played_out"
+    """When the policy gives it up; it is a success if the task is solved then. For replays."""
+
+
 @dataclass
 class _Progress:
     """What is known of an episode so far; survives an exception."""
@@ -66,6 +83,7 @@ class EpisodeLoop:
         cameras: the ones the policy reads; rendered only when it is asked.
         subscribers: watch each episode.
         begin: told of every operation as it starts (for deadlines).
+        ends: when an episode ends.
     """
 
     def __init__(
@@ -74,8 +92,10 @@ class EpisodeLoop:
         cameras: Sequence[str],
         subscribers: Sequence[EpisodeSubscriber],
         begin: Callable[[Operation], None],
+        ends: EpisodeEnd = EpisodeEnd.FIRST_SUCCESS,
     ) -> None:
         self._actor = actor
+        self._ends = ends
         self._cameras = tuple(cameras)
         self._subscribers = subscribers
         self._begin = begin
@@ -130,11 +150,15 @@ class EpisodeLoop:
         while progress.steps < episode.budget_steps:
             chunk = self._ask(env, progress)
             if not len(chunk):
-                return Status.FAILURE
+                break
             for action in chunk[: episode.budget_steps - progress.steps]:
                 if self._step(env, action, progress):
-                    progress.success_step = progress.steps
-                    return Status.SUCCESS
+                    progress.success_step = progress.success_step or progress.steps
+                    if self._ends is EpisodeEnd.FIRST_SUCCESS:
+                        return Status.SUCCESS
+        if self._ends is EpisodeEnd.PLAYED_OUT and env.success():
+            return Status.SUCCESS
+        progress.success_step = None
         return Status.FAILURE
 
     def _ask(self, env: Env, progress: _Progress) -> NDArray[np.float64]:

@@ -25,7 +25,8 @@ class InProcessRunner:
             return build(env) if setup.runs_in is RunsIn.WORKER else policy
 
         watchers = make_subscribers(setup, _to_stderr)
-        self._loop = EpisodeLoop(LocalActor(of_env), setup.cameras, watchers, _no_deadline)
+        actor = LocalActor(of_env)
+        self._loop = EpisodeLoop(actor, setup.cameras, watchers, _no_deadline, setup.ends)
 
     def run(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 from sfbench.errors import UsageError
 from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.engine import EngineSettings
+from sfbench.rollout.episode_loop import EpisodeEnd, SubscriberRecipe
 from sfbench.rollout.plan import PlanRequest
 from sfbench.rollout.video import VideoMode
 from sfbench.rollout.wrapping import PolicyWrapping
@@ -28,6 +29,8 @@ class RunRequest:
         egl_device: EGL device index, or None for the first.
         video: which episodes leave a video.
         record_actions: keep every executed action, for `policy=replay`.
+        subscribers: what else watches the episodes, from beside the Env; they may render.
+        ends: when an episode ends.
         arm: free label for rows.
         shard: (index, count) of this process's share of the plan.
         config_yaml: the resolved config, kept in the run folder.
@@ -45,6 +48,8 @@ class RunRequest:
     egl_device: int | None = None
     video: VideoMode = VideoMode.NONE
     record_actions: bool = False
+    subscribers: tuple[SubscriberRecipe, ...] = ()
+    ends: EpisodeEnd = EpisodeEnd.FIRST_SUCCESS
     arm: str | None = None
     shard: tuple[int, int] = (0, 1)
     config_yaml: str = ""

@@ -149,12 +149,15 @@ class Evaluation:
             run_folder=request.out,
             video=request.video,
             record_actions=request.record_actions,
+            subscribers=request.subscribers,
+            ends=request.ends,
         )
 
     def _probe_gl(self) -> GlProbe:
         request = self._request
         backends = list(GlBackend) if request.gl is None else [request.gl]
-        needed = self.policy.spec.cameras or request.video is not VideoMode.NONE
+        watched = request.video is not VideoMode.NONE or request.subscribers
+        needed = self.policy.spec.cameras or watched
         try:
             return first_working(backends, request.egl_device)
         except MissingError as error:
