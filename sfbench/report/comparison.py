@@ -12,6 +12,7 @@ from scipy.stats import binom
 
 from sfbench.errors import UsageError
 from sfbench.report.intervals import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Estimate
+from sfbench.report.rate import wilson_bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +160,34 @@ def episodes_needed(rate: float, gain: float, confidence: float = 0.95, power: f
     return max(1, ceil((spread / gain) ** 2)) if gain > 1e-9 else 10**12
 
 
-def flip_rate(repeats: Mapping[object, Sequence[bool]]) -> float:
-    """Share of pairs of repeats of one episode that end differently, averaged over episodes.
+@dataclass(frozen=True, slots=True)
+class Flips:
+    """How often a repeated episode ends differently.
+
+    Attributes:
+        rate: share of pairs of repeats of one episode that end differently, averaged over
+            episodes; Wilson's interval over episodes, which is too wide rather than too narrow
+            where episodes have more than two repeats.
+        episodes: how many were played more than once.
+    """
+
+    rate: Estimate
+    episodes: int
+
+
+def flip_rate(played: NDArray[np.int64], solved: NDArray[np.int64]) -> Flips:
+    """Outcome flip rate over repeats.
 
     Args:
-        repeats: outcomes by episode; episodes played once do not count.
+        played: how often each episode was measured, int [N]; once does not count.
+        solved: how often it was solved, int [N].
 
     Raises:
         UsageError: no episode was repeated.
     """
-    rates = []
-    for outcomes in repeats.values():
-        n, solved = len(outcomes), sum(outcomes)
-        if n > 1:
-            rates.append(2 * solved * (n - solved) / (n * (n - 1)))
-    if not rates:
+    repeated = played > 1
+    if not repeated.any():
         raise UsageError("no episode was played twice; use repeats=2 or more")
-    return float(np.mean(rates))
+    n, k = played[repeated].astype(float), solved[repeated].astype(float)
+    rate = float(np.mean(2 * k * (n - k) / (n * (n - 1))))
+    return Flips(Estimate(rate, *wilson_bounds(rate, len(n))), len(n))

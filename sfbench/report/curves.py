@@ -6,11 +6,10 @@ crossing of a level come too early. Between kept points it is linear.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isinf
+from math import inf, isinf, nan
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 
 from sfbench.errors import UsageError
 from sfbench.report.intervals import (
@@ -70,8 +69,10 @@ class Ratio:
         level_is_final: it is what the baseline ends with, drawn anew in each resample.
         baseline_x: where the baseline reaches it; infinite if never.
         arm_x: where the arm does.
-        ratio: baseline_x / arm_x, with a 95 % bootstrap interval over seeds and episodes.
-        censored: what limits the statement: '' or why a bound is open.
+        ratio: baseline_x / arm_x, with a 95 % bootstrap interval over seeds and episodes; an open
+            side is 0 or infinite, and the value is NaN where nothing is known.
+        bound: how the value is to be read: '' as it stands, `at least`, `at most`, or `unknown`.
+        censored: why it is only a bound, or ''.
         train_seeds: of baseline and arm.
     """
 
@@ -82,29 +83,46 @@ class Ratio:
     baseline_x: float
     arm_x: float
     ratio: Estimate
+    bound: str
     censored: str
     train_seeds: tuple[int, int]
 
 
-def first_reach(xs: NDArray[np.float64], ys: NDArray[np.float64], level: float) -> float:
-    """Where the non-decreasing curve through the points first reaches a level.
+def monotone(ys_DX: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Isotonic regression of D curves at once, each the non-decreasing one nearest to its points.
+
+    By the max-min formula (Barlow and others 1972): at k the greatest, over starts i <= k, of the
+    least mean of the points i to j, over ends j >= k.
+    """
+    smooth = np.empty_like(ys_DX)
+    count = ys_DX.shape[1]
+    sums = np.cumsum(np.pad(ys_DX, ((0, 0), (1, 0))), axis=1)
+    ends = np.arange(1, count + 1)
+    best = np.full_like(ys_DX, -inf)
+    for start in range(count):
+        means = (sums[:, start + 1 :] - sums[:, start, None]) / (ends[start:] - start)
+        least = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
+        best[:, start:] = np.maximum(best[:, start:], least)
+        smooth[:, start] = best[:, start]
+    return smooth
+
+
+def first_reach(
+    xs: NDArray[np.float64], smooth_DX: NDArray[np.float64], levels_D: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where each of D non-decreasing curves first reaches its level, float64 [D].
 
     Infinite if it never does; the first x if it starts above (it may have been there sooner).
     """
-    smooth = np.asarray(isotonic_regression(ys).x)
-    above = np.flatnonzero(smooth >= level - 1e-12)
-    if not len(above):
-        return inf
-    index = int(above[0])
-    if index == 0 or smooth[index] == smooth[index - 1]:
-        return float(xs[index])
-    share = (level - smooth[index - 1]) / (smooth[index] - smooth[index - 1])
-    return float(xs[index - 1] + share * (xs[index] - xs[index - 1]))
-
-
-def final_level(ys: NDArray[np.float64]) -> float:
-    """The success that a curve ends with, as smoothed."""
-    return float(isotonic_regression(ys).x[-1])
+    above = smooth_DX >= levels_D[:, None] - 1e-12
+    index = np.argmax(above, axis=1)
+    rows = np.arange(len(smooth_DX))
+    left = np.maximum(index - 1, 0)
+    below, reached = smooth_DX[rows, left], smooth_DX[rows, index]
+    rise = np.where(reached > below, reached - below, 1.0)
+    share = np.where(reached > below, np.clip((levels_D - below) / rise, 0, 1), 1.0)
+    found = xs[left] + share * (xs[index] - xs[left])
+    return np.where(above.any(axis=1), found, inf)
 
 
 def speed_up(baseline: Curve, arm: Curve, level: float | None) -> Ratio:
@@ -117,41 +135,68 @@ def speed_up(baseline: Curve, arm: Curve, level: float | None) -> Ratio:
         if len(curve.points) < 2:
             raise UsageError(f"arm '{curve.arm}' has one point; a curve needs two or more")
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    pairs = zip(_draws(baseline, random), _draws(arm, random), strict=True)
-    drawn = [_reaches((baseline, arm), ys, level) for ys in pairs]
-    ratios = np.array([_ratio(*reached) for reached in drawn])
-    low, high = np.quantile(ratios, [0.025, 0.975], method="closest_observation")
-    reached = _reaches((baseline, arm), (baseline.means, arm.means), level)
+    curves = (baseline, arm)
+    low, high = _ratio_bounds(curves, _reaches(curves, [_draws(c, random) for c in curves], level))
+    reached = _reaches(curves, [curve.means[None] for curve in curves], level)
+    least, most = (float(bound[0]) for bound in _ratio_bounds(curves, reached))
+    value, bound = _value(least, most)
+    final = float(monotone(baseline.means[None])[0, -1])
     return Ratio(
         baseline.arm,
         arm.arm,
-        final_level(baseline.means) if level is None else level,
+        final if level is None else level,
         level is None,
-        *reached,
-        Estimate(_ratio(*reached), float(low), float(high)),
-        _censored(baseline, arm, reached),
+        float(reached[0][0]),
+        float(reached[1][0]),
+        Estimate(
+            value,
+            float(np.quantile(low, 0.025, method="closest_observation")),
+            float(np.quantile(high, 0.975, method="closest_observation")),
+        ),
+        bound,
+        _censored(curves, [float(x[0]) for x in reached]),
         (_seed_count(baseline), _seed_count(arm)),
     )
 
 
+_Arrivals = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
 def _reaches(
-    curves: tuple[Curve, Curve],
-    ys: tuple[NDArray[np.float64], NDArray[np.float64]],
-    level: float | None,
-) -> tuple[float, float]:
-    wanted = final_level(ys[0]) if level is None else level
-    return first_reach(curves[0].xs, ys[0], wanted), first_reach(curves[1].xs, ys[1], wanted)
+    curves: tuple[Curve, Curve], ys: Sequence[NDArray[np.float64]], level: float | None
+) -> _Arrivals:
+    """Where baseline and arm arrive, each float64 [D]."""
+    base, other = (monotone(some) for some in ys)
+    levels = base[:, -1] if level is None else np.full(len(base), level)
+    return first_reach(curves[0].xs, base, levels), first_reach(curves[1].xs, other, levels)
 
 
-def _ratio(baseline_x: float, arm_x: float) -> float:
-    if isinf(arm_x):
-        return 1.0 if isinf(baseline_x) else 0.0
-    return baseline_x / arm_x
+def _ratio_bounds(curves: tuple[Curve, Curve], reached: _Arrivals) -> _Arrivals:
+    """What the arrivals of baseline and arm leave open: lowest and highest possible ratios.
+
+    A curve that never arrives does so somewhere after its last point; one that starts at the level
+    may have been there at any time before its first.
+    """
+    base_low, arm_low = (
+        np.where(np.isinf(x), curve.xs[-1], np.where(x == curve.xs[0], 0.0, x))
+        for curve, x in zip(curves, reached, strict=True)
+    )
+    base_high, arm_high = reached
+    early = arm_low == 0
+    return base_low / arm_high, np.where(early, inf, base_high / np.where(early, 1.0, arm_low))
 
 
-def _censored(baseline: Curve, arm: Curve, reached: Sequence[float]) -> str:
+def _value(low: float, high: float) -> tuple[float, str]:
+    if low == high:
+        return low, ""
+    if isinf(high):
+        return (low, "at least") if low > 0 else (nan, "unknown")
+    return high, "at most"
+
+
+def _censored(curves: tuple[Curve, Curve], reached: Sequence[float]) -> str:
     notes = []
-    for curve, x in zip((baseline, arm), reached, strict=True):
+    for curve, x in zip(curves, reached, strict=True):
         if isinf(x):
             notes.append(f"{curve.arm} never reaches it")
         elif x == curve.xs[0]:
@@ -172,9 +217,12 @@ def _draws(curve: Curve, random: np.random.Generator) -> NDArray[np.float64]:
     chosen = random.integers(count, size=(RATIO_DRAWS, count))
     columns = []
     for point in curve.points:
-        tasks = sorted(point.seeds[0])
-        k = np.array([[seed[task].successes for task in tasks] for seed in point.seeds[:count]])
-        n = np.array([[seed[task].n for task in tasks] for seed in point.seeds[:count]])
-        drawn = random.beta(k[chosen] + 0.5, (n - k)[chosen] + 0.5)
-        columns.append(drawn.mean(axis=(1, 2)))
+        means = np.empty((RATIO_DRAWS, count))
+        for place, seed in enumerate(point.seeds[:count]):
+            # A seed may have been evaluated on tasks of its own.
+            k = np.array([seed[task].successes for task in sorted(seed)])
+            n = np.array([seed[task].n for task in sorted(seed)])
+            drawn = random.beta(k + 0.5, n - k + 0.5, size=(RATIO_DRAWS, len(k)))
+            means[:, place] = drawn.mean(axis=1)
+        columns.append(np.take_along_axis(means, chosen, axis=1).mean(axis=1))
     return np.stack(columns, axis=1)

@@ -3,18 +3,24 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from sfbench.contracts import Split, Status
+from sfbench.report.comparison import Flips, flip_rate
 from sfbench.report.intervals import Estimate, suite_mean_over_seeds, suite_mean_over_tasks
 from sfbench.report.load import Loaded, Run
 from sfbench.report.rate import Rate
 from sfbench.report.tally import Tally, tally
 
-EPISODE = ["task", "init_state", "seed", "repeat", "train_seed"]
+EPISODE = ["task", "init_state", "seed", "repeat"]
 """What two policies must share for their episodes to be a pair."""
+
+REPEATED = ["task", "init_state", "seed", "train_seed", "checkpoint"]
+"""Rows that differ in nothing but `repeat` agree in these."""
 
 _KEY = ["suite", "card", "split", "policy", "preset", "weights", "arm", "recipe", "demos",
         "train_step"]  # fmt: skip
@@ -39,7 +45,7 @@ class EntryKey(NamedTuple):
     train_step: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One line of a leaderboard.
 
@@ -48,7 +54,10 @@ class Entry:
         rows: its episodes, sorted; the column `episode` numbers what EPISODE tells apart.
         total: counts over all tasks.
         tasks: counts by task, sorted by name.
-        seeds: per training seed the rates by task; one element where nothing was trained.
+        seeds: per training seed the rates by task; one element where nothing was trained. Strict
+            ones where something was not measured, so that a policy gains nothing by breaking on
+            hard episodes.
+        flips: how often its repeated episodes end differently; None where none was repeated.
         runs: the folders that it comes from.
     """
 
@@ -57,31 +66,35 @@ class Entry:
     total: Tally
     tasks: Mapping[str, Tally]
     seeds: Sequence[Mapping[str, Rate]]
+    flips: Flips | None
     runs: Sequence[Run]
 
     @property
     def label(self) -> str:
         """Short name for a table."""
+        return self._named(Path(self.key.weights).name if self.key.weights else "")
+
+    @property
+    def label_without_weights(self) -> str:
+        """As `label`, equal for checkpoints that were trained for different suites."""
+        return self._named("")
+
+    def _named(self, weights: str) -> str:
         key = self.key
-        weights = Path(key.weights).name if key.weights else ""
         parts = [key.policy, key.preset, weights, key.arm]
         parts += [f"{key.demos} demos"] if key.demos >= 0 else []
         parts += [f"@{key.train_step}"] if key.train_step >= 0 else []
+        parts += [f"(split {key.split})"] if key.split != Split.EVAL else []
         return " ".join(part for part in parts if part)
 
-    @property
+    @cached_property
     def mean(self) -> Estimate | None:
-        """Mean over tasks with the fixed-task interval; None where a task has no measurement.
+        """Mean over tasks with the fixed-task interval; None where a task has no measurement."""
+        if any(not rate.n for rates in self.seeds for rate in rates.values()):
+            return None
+        return suite_mean_over_seeds(self.seeds)
 
-        Where something was not measured, from the strict rates, so that a policy gains nothing by
-        breaking on hard episodes.
-        """
-        if self.total.complete:
-            return suite_mean_over_seeds(self.seeds)
-        rates = {name: counts.strict for name, counts in self.tasks.items()}
-        return suite_mean_over_seeds([rates]) if all(r.n for r in rates.values()) else None
-
-    @property
+    @cached_property
     def mean_over_tasks(self) -> Estimate | None:
         """As `mean`, with the interval that resamples the tasks."""
         rates = {
@@ -138,12 +151,44 @@ def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
     }
     for task in sorted(set(planned) - set(tasks)):
         tasks[task] = tally_frame(rows.iloc[:0], planned[task])
-    by_seed = [
-        {task: tally_frame(some).rate for task, some in of_seed.groupby("task", sort=True)}
-        for _, of_seed in rows.groupby("train_seed", sort=True, dropna=False)
-    ]
+    tasks = dict(sorted(tasks.items()))
     total = tally_frame(rows, sum(planned.values()))
-    return Entry(key, rows, total, dict(sorted(tasks.items())), by_seed, own)
+    by_seed = _rates_by_seed(rows, runs, total.complete)
+    return Entry(key, rows, total, tasks, by_seed, _flips(rows), own)
+
+
+def _rates_by_seed(
+    rows: pd.DataFrame, runs: Sequence[Run], complete: bool
+) -> list[Mapping[str, Rate]]:
+    seeds: list[Mapping[str, Rate]] = []
+    for _, of_seed in rows.groupby("train_seed", sort=True, dropna=False):
+        planned: Counter[str] = Counter()
+        for index in sorted(set(of_seed["run"])):
+            planned.update(runs[index].planned)
+        by_task = {
+            task: tally_frame(some, planned[task])
+            for task, some in of_seed.groupby("task", sort=True)
+        }
+        for task in planned.keys() - by_task.keys():
+            by_task[task] = tally_frame(of_seed.iloc[:0], planned[task])
+        seeds.append(
+            {
+                task: counts.rate if complete else counts.strict
+                for task, counts in sorted(by_task.items())
+            }
+        )
+    return seeds
+
+
+def _flips(rows: pd.DataFrame) -> Flips | None:
+    measured = rows[rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
+    if measured["repeat"].nunique() < 2:
+        return None
+    solved = (measured["status"] == Status.SUCCESS).groupby(
+        [measured[name] for name in REPEATED], sort=False, dropna=False
+    )
+    played = solved.size().to_numpy()
+    return flip_rate(played, solved.sum().to_numpy()) if (played > 1).any() else None
 
 
 def _order(entry: Entry) -> tuple[Any, ...]:

@@ -95,6 +95,13 @@ def load(folders: Sequence[Path]) -> Loaded:
     return Loaded(rows, runs)
 
 
+def nothing_loaded() -> Loaded:
+    """No rows: of a report on trainings or probes alone."""
+    frame = _schema().empty_table().to_pandas(types_mapper=_pandas_type)
+    frame["run"] = 0
+    return Loaded(frame, [])
+
+
 def _load_run(folder: Path) -> Run:
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is no folder; give run folders, as made by `sfbench eval`")
@@ -142,17 +149,31 @@ def _check_last_line(path: Path) -> None:
     )
 
 
+_IDENTITY = [*KEY_COLUMNS, "policy", "preset", "checkpoint", "arm", "card", "train_seed",
+             "train_step", "recipe"]  # fmt: skip
+
+
 def _check_unique(rows: pd.DataFrame, folders: Sequence[Path]) -> None:
-    identity = [*KEY_COLUMNS, "policy", "preset", "checkpoint", "arm", "card", "train_seed",
-                "train_step", "recipe"]  # fmt: skip
-    double = rows[rows.duplicated(identity, keep=False)]
-    if len(double):
-        first, second = double.sort_values(identity).iloc[:2].to_dict("records")
-        key = tuple(first[name] for name in KEY_COLUMNS)
-        raise RunFolderError(
-            f"episode {key} of {first['policy']} stands in {folders[first['run']]} and in "
-            f"{folders[second['run']]}; leave one out"
-        )
+    double = rows[rows.duplicated(_IDENTITY, keep=False)]
+    if double.empty:
+        return
+    row = double.sort_values(_IDENTITY, kind="stable").iloc[0]
+    wanted = {name: None if pd.isna(row[name]) else row[name] for name in _IDENTITY}
+    key = tuple(wanted[name] for name in KEY_COLUMNS)
+    places = [place for folder in folders for place in _places(folder, wanted)]
+    raise RunFolderError(
+        f"episode {key} of {row['policy']} stands twice: {' and '.join(places)}; leave one out"
+    )
+
+
+def _places(folder: Path, wanted: Mapping[str, object]) -> list[str]:
+    """File and line of every row with these fields."""
+    return [
+        f"{path}, line {number}"
+        for path in sorted((folder / "episodes").glob("*.jsonl"))
+        for number, row in enumerate(read_journal(path).rows, start=1)
+        if all(getattr(row, name) == value for name, value in wanted.items())
+    ]
 
 
 def _schema() -> pa.Schema:

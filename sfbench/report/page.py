@@ -6,168 +6,229 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-import pandas as pd
-
+from sfbench.report.document import Document
 from sfbench.report.entries import Entry
+from sfbench.report.gallery import Media, gallery
 from sfbench.report.load import Run
-from sfbench.report.published import Published
-from sfbench.report.tables import HEADINGS, NOTE, Section, cells, percent, span, task_names
-from sfbench.report.tally import Tally
+from sfbench.report.probe import Probe
+from sfbench.report.summaries import (
+    overview_table,
+    published_table,
+    ratio_table,
+    resolution_table,
+)
+from sfbench.report.tables import HEADINGS, NOTE, Section, cells, exact, span, task_cell, task_names
+from sfbench.report.tabular import Table
 
-MAX_STATES_PER_TASK = 12
-"""Initial states shown per task; all videos are in the folder."""
-
-Videos = Mapping[tuple[int, str], str]
-"""Path relative to the page, by (index of the run, path in its run folder)."""
+MAX_SCENES = 24
+"""Rows of the depth probe's picture grid; all pictures are in the folder."""
 
 
 def render_page(
-    made: Sequence[Section], published: Published, videos: Videos, figures: Mapping[str, str]
+    document: Document, media: Media, figures: Mapping[str, str], pictures: Mapping[str, str]
 ) -> str:
     """The page's HTML.
 
     Args:
-        made: the leaderboard.
-        published: numbers from papers, shown apart.
-        videos: where the videos of the rows are.
-        figures: SVG text by heading.
+        document: all that is printed.
+        media: videos and their pictures.
+        figures: SVG text by name: `board <suite> <card>`, `curves <heading>`, `losses`,
+            `probe <split>`.
+        pictures: of the depth probe: path relative to the page by path of origin.
     """
-    parts = [_section(section, videos) for section in made]
+    parts = [_mosaic(media.mosaic)] if media.mosaic else []
+    overview = overview_table(document.sections)
+    parts += [_part(overview)] if overview else []
     parts += [
-        f"<section><h2>{escape(heading)}</h2><div class=figure>{svg}</div></section>"
-        for heading, svg in figures.items()
+        _section(number, document, media, figures) for number in range(len(document.sections))
     ]
-    if published.rows:
-        parts.append(_published(published))
-    template = Template(files("sfbench.report").joinpath("page.html").read_text())
-    return template.substitute(note=escape(NOTE), sections="\n".join(parts))
-
-
-def _section(section: Section, videos: Videos) -> str:
-    tasks = task_names(section.entries)
-    gallery = "".join(_gallery(task, section.entries, videos) for task in tasks)
-    if gallery:
-        gallery = f"<h3>Videos</h3><p class=dim>One row of videos plays in step.</p>{gallery}"
-    warning = ""
-    if section.not_comparable:
-        text = escape(section.not_comparable)
-        warning = f"<p class=warning>Not comparable with published numbers: {text}.</p>"
-    return (
-        f"<section><h2>{escape(section.suite)} <small>card {escape(section.card)}</small></h2>"
-        f"{warning}{_leaderboard(section)}<h3>Success per task</h3>"
-        f"{_task_table(tasks, section.entries)}{gallery}"
-        f"<h3>Protocol and commands</h3>{_runs(section.entries)}</section>"
-    )
-
-
-def _leaderboard(section: Section) -> str:
-    rows = []
-    for entry in section.entries:
-        texts = dict(zip(HEADINGS, cells(section, entry), strict=True))
-        mean = entry.mean
-        bar = _bar(mean.value, mean.low, mean.high) if mean else ""
-        texts["mean %"] = f"<b>{escape(texts['mean %'])}</b>{bar}"
-        marked = {"mean %"}
-        rows.append(
-            "<tr>"
-            + "".join(
-                f"<td>{text if name in marked else escape(text)}</td>"
-                for name, text in texts.items()
-            )
-            + "</tr>"
-        )
-    return table(HEADINGS, rows)
-
-
-def _task_table(tasks: Iterable[str], entries: Sequence[Entry]) -> str:
-    rows = []
-    for task in tasks:
-        boxes = "".join(f"<td>{_task_cell(entry.tasks.get(task))}</td>" for entry in entries)
-        rows.append(f"<tr><th scope=row>{escape(task)}</th>{boxes}</tr>")
-    return table(["task", *(entry.label for entry in entries)], rows)
-
-
-def _task_cell(counts: Tally | None) -> str:
-    if counts is None or not counts.rate.n:
-        return "not measured"
-    rate = counts.rate
-    return (
-        f"<b>{percent(rate.value)}</b> <span class=dim>{span(rate)}, n={rate.n}</span>"
-        f"{_bar(rate.value, rate.low, rate.high)}"
+    parts.append(_curves(document, figures))
+    if "losses" in figures:
+        parts.append(_figure_part("Losses and alignment", figures["losses"]))
+    if document.probes:
+        parts.append(_probe(document.probes, figures, pictures))
+    published = published_table(document.published)
+    parts += [_part(published)] if published else []
+    return _template("page.html").substitute(
+        css=_text("page.css"), js=_text("page.js"), note=escape(NOTE), sections="\n".join(parts)
     )
 
 
 def table(headings: Iterable[str], rows: Iterable[str]) -> str:
     """A table that sorts by a click on a heading and filters as one types."""
     head = "".join(
-        f"<th scope=col aria-sort=none><button>{escape(text)}</button></th>" for text in headings
+        f"<th scope=col aria-sort=none><button type=button>{escape(text)}</button></th>"
+        for text in headings
     )
     body = "".join(rows)
     return (
-        "<div class=scroll><input type=search placeholder=filter aria-label='filter rows'>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        "<div class=table><input type=search placeholder=filter aria-label='filter rows'>"
+        f"<div class=scroll tabindex=0><table><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div></div>"
+    )
+
+
+def _section(number: int, document: Document, media: Media, figures: Mapping[str, str]) -> str:
+    section = document.sections[number]
+    warnings = "".join(f"<p class=warning>{escape(text)}</p>" for text in section.warnings)
+    figure = figures.get(f"board {section.suite} {section.card}", "")
+    return (
+        f"<section><h2>{escape(section.suite)} <small>card {escape(section.card)}</small></h2>"
+        f"{warnings}{_leaderboard(number, section)}<div class=figure>{figure}</div>"
+        f"<h3>Success per task</h3>{_task_table(section)}"
+        f"{gallery(section.entries, media)}"
+        f"{_folded(resolution_table(section, document.wished))}{_pairs(section)}"
+        f"<h3>Protocol and commands</h3>{_runs(number, section.entries)}</section>"
+    )
+
+
+def _leaderboard(number: int, section: Section) -> str:
+    rows = []
+    for index, entry in enumerate(section.entries):
+        texts = [escape(text) for text in cells(section, entry)]
+        mean = entry.mean
+        at = HEADINGS.index("mean %")
+        texts[at] = f"<b>{texts[at]}</b>{_bar(mean.value, mean.low, mean.high) if mean else ''}"
+        at = HEADINGS.index("policy")
+        texts[at] = f"<a href='#run-{number}-{index}'>{texts[at]}</a>"
+        rows.append("<tr>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>")
+    return table(HEADINGS, rows)
+
+
+def _task_table(section: Section) -> str:
+    rows = []
+    for task in task_names(section.entries):
+        boxes = []
+        for entry in section.entries:
+            counts = entry.tasks.get(task)
+            bar = title = ""
+            if counts is not None and counts.rate.n:
+                rate = counts.rate
+                bar = _bar(rate.value, rate.low, rate.high)
+                title = f" title='exact interval {span(exact(counts))}'"
+            boxes.append(f"<td{title}>{escape(task_cell(counts))}{bar}</td>")
+        rows.append(f"<tr><th scope=row>{escape(task)}</th>{''.join(boxes)}</tr>")
+    return table(["task", *(entry.label for entry in section.entries)], rows)
+
+
+def _pairs(section: Section) -> str:
+    headings = ("better", "than", "points", "95 % interval", "episodes shared", "won and lost",
+                "p", "p (Holm)", "decided")  # fmt: skip
+    lines = [
+        [pair.first.label, pair.second.label, f"{100 * pair.gap.value:.1f}", span(pair.gap),
+         str(pair.shared) if pair.shared else "none: unpaired",
+         f"{pair.discordant[0]} and {pair.discordant[1]}" if pair.shared else "",
+         f"{pair.p:.3g}", f"{pair.p_holm:.3g}", "yes" if pair.decided else "no"]
+        for pair in section.pairs
+    ]  # fmt: skip
+    note = "Exact McNemar on shared episodes, with a paired bootstrap of the difference."
+    return _folded(Table("Pairs of policies", note, headings, lines)) if lines else ""
+
+
+def _curves(document: Document, figures: Mapping[str, str]) -> str:
+    parts = [
+        _figure_part(name.removeprefix("curves "), svg)
+        for name, svg in figures.items()
+        if name.startswith("curves ")
+    ]
+    ratios = ratio_table(document.curves)
+    return "".join(parts) + (_part(ratios) if ratios else "")
+
+
+def _probe(probe: Probe, figures: Mapping[str, str], pictures: Mapping[str, str]) -> str:
+    plots = "".join(
+        f"<h3>Split {escape(name.removeprefix('probe '))}</h3><div class=figure>{svg}</div>"
+        for name, svg in figures.items()
+        if name.startswith("probe ")
+    )
+    return _part(probe.table).replace("</section>", f"{plots}{_grid(probe, pictures)}</section>")
+
+
+def _grid(probe: Probe, pictures: Mapping[str, str]) -> str:
+    """Per scene a row: image, true depth, and each model's predictions."""
+    by_scene: dict[str, dict[tuple[str, str], str]] = {}
+    for picture in probe.pictures:
+        path = pictures[str(picture.path)]
+        by_scene.setdefault(picture.scene, {}).setdefault((picture.model, picture.name), path)
+    rows = []
+    for scene, found in sorted(by_scene.items())[:MAX_SCENES]:
+        boxes = "".join(
+            f"<figure><img loading=lazy src='{escape(found[key], quote=True)}' "
+            f"alt='{escape(_picture_name(key), quote=True)}'>"
+            f"<figcaption>{escape(_picture_name(key))}</figcaption></figure>"
+            for key in sorted(found)
+        )
+        rows.append(f"<h4>{escape(scene)}</h4><div class=pictures>{boxes}</div>")
+    if not rows:
+        return ""
+    shown = f"{len(rows)} of {len(by_scene)} scenes"
+    return (
+        f"<details open><summary>Pictures <small>{shown}</small></summary>{''.join(rows)}</details>"
+    )
+
+
+def _picture_name(key: tuple[str, str]) -> str:
+    model, name = key
+    if not model:
+        return {"image": "image", "true": "true depth"}[name]
+    layer, _, head = name.partition("_")
+    return f"{model}, layer {layer}, {head}"
+
+
+def _part(made: Table) -> str:
+    return f"<section><h2>{escape(made.title)}</h2>{_noted(made)}</section>"
+
+
+def _folded(made: Table) -> str:
+    return f"<details><summary>{escape(made.title)}</summary>{_noted(made)}</details>"
+
+
+def _noted(made: Table) -> str:
+    rows = [
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in line) + "</tr>"
+        for line in made.lines
+    ]
+    return f"<p class=note>{escape(made.note)}</p>{table(made.headings, rows)}"
+
+
+def _figure_part(heading: str, svg: str) -> str:
+    return f"<section><h2>{escape(heading)}</h2><div class=figure>{svg}</div></section>"
+
+
+def _mosaic(path: str) -> str:
+    return (
+        f"<video class=mosaic controls muted loop playsinline preload=none data-src='{path}' "
+        "aria-label='many episodes at once; green frames were solved'></video>"
     )
 
 
 def _bar(value: float, low: float, high: float) -> str:
-    title = f"{percent(value)} %, 95 % interval {percent(low)} to {percent(high)}"
     return (
-        f"<span class=bar title='{title}'><i style='width:{100 * value:.1f}%'></i>"
+        f"<span class=bar aria-hidden=true><i style='width:{100 * value:.1f}%'></i>"
         f"<s style='left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%'></s></span>"
     )
 
 
-def _gallery(task: str, entries: Sequence[Entry], videos: Videos) -> str:
-    """Per initial state a row of videos, one for each policy that has one."""
-    by_state: dict[tuple[int, int, int], list[str]] = {}
-    for entry in entries:
-        rows = entry.rows[(entry.rows["task"] == task) & entry.rows["video"].notna()]
-        for row in rows.to_dict("records"):
-            path = videos.get((row["run"], row["video"]))
-            if path is not None:
-                key = (row["init_state"], row["seed"], row["repeat"])
-                by_state.setdefault(key, []).append(_figure(entry, row, path))
-    if not by_state:
-        return ""
-    shown = sorted(by_state)[:MAX_STATES_PER_TASK]
-    rows = "".join(f"<div class=videos>{''.join(by_state[key])}</div>" for key in shown)
-    title = f"{escape(task)} <small>{len(shown)} of {len(by_state)} episodes with videos</small>"
-    return f"<details open><summary>{title}</summary><div class=states>{rows}</div></details>"
-
-
-def _figure(entry: Entry, row: Mapping[str, object], path: str) -> str:
-    status = str(row["status"])
-    steps = "" if pd.isna(row["success_step"]) else f", {row['success_step']} steps"
-    caption = f"state {row['init_state']}: {status}{steps}"
-    return (
-        f"<figure class={escape(status)}><video controls muted loop preload=none "
-        f"data-src='{escape(path, quote=True)}'></video>"
-        f"<figcaption><b>{escape(entry.label)}</b> {escape(caption)}"
-        f"<br><q>{escape(str(row['instruction']))}</q></figcaption></figure>"
-    )
-
-
-def _runs(entries: Iterable[Entry]) -> str:
+def _runs(number: int, entries: Sequence[Entry]) -> str:
     return "".join(
-        f"<details><summary>{escape(entry.label)}: {escape(run.folder.name)}</summary>"
-        f"<pre>{escape(run.command)}</pre><pre>{escape(_card_text(run))}</pre></details>"
-        for entry in entries
-        for run in entry.runs
+        f"<details id=run-{number}-{index}><summary>{escape(entry.label)}</summary>"
+        + "".join(_run(run) for run in entry.runs)
+        + "</details>"
+        for index, entry in enumerate(entries)
     )
 
 
-def _card_text(run: Run) -> str:
-    return json.dumps(run.card.to_json(), indent=2, sort_keys=True)
-
-
-def _published(published: Published) -> str:
-    headings = ("method", "suite", "task", "success %", "n", "source", "protocol")
-    rows = []
-    for line in published.rows:
-        texts = [line.method, line.suite, line.task, line.success_pct, line.n]
-        texts += [f"{line.source}, {line.where_in_source}", line.protocol]
-        rows.append("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in texts) + "</tr>")
+def _run(run: Run) -> str:
+    card = json.dumps(run.card.to_json(), indent=2, sort_keys=True)
     return (
-        "<section><h2>Published <small>numbers from papers, not measured here</small></h2>"
-        f"{table(headings, rows)}</section>"
+        f"<h4>{escape(run.folder.name)}</h4><pre>{escape(run.command)}</pre>"
+        f"<pre>{escape(card)}</pre>"
     )
+
+
+def _text(name: str) -> str:
+    return files("sfbench.report").joinpath(name).read_text()
+
+
+def _template(name: str) -> Template:
+    return Template(_text(name))

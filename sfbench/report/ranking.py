@@ -61,7 +61,8 @@ def compare_all(entries: Sequence[Entry]) -> list[Pair]:
     """Every pair of a section's entries that have a mean, best first."""
     ranked = [entry for entry in entries if entry.mean is not None]
     numbers = all_pairs(len(ranked))
-    outcomes = [outcomes_by_task(entry) for entry in ranked]
+    # Episodes of several training seeds are no independent coins: their spread decides.
+    outcomes = [outcomes_by_task(e) if len(e.seeds) == 1 else {} for e in ranked]
     tests = [
         _test(ranked[one], ranked[two], _shared(outcomes[one], outcomes[two]))
         for one, two in numbers
@@ -86,10 +87,8 @@ def _shared(first: Mapping[str, Outcomes], second: Mapping[str, Outcomes]) -> di
 
 
 def _test(first: Entry, second: Entry, tasks: Mapping[str, PairCounts]) -> _Test:
-    # Episodes of several training seeds are no independent coins: their spread decides.
-    one_seed = len(first.seeds) == 1 and len(second.seeds) == 1
     complete = tasks.keys() == first.tasks.keys() == second.tasks.keys()
-    if one_seed and complete and all(counts.n for counts in tasks.values()):
+    if complete and all(counts.n for counts in tasks.values()):
         wins = sum(counts.first_only for counts in tasks.values())
         losses = sum(counts.second_only for counts in tasks.values())
         shared = sum(counts.n for counts in tasks.values())
@@ -102,7 +101,7 @@ def _test(first: Entry, second: Entry, tasks: Mapping[str, PairCounts]) -> _Test
 
 
 def outcomes_by_task(entry: Entry) -> dict[str, Outcomes]:
-    """What an entry measured, ready to be paired."""
+    """What an entry of one training seed measured, ready to be paired."""
     measured = entry.rows[entry.rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
     return {
         str(task): Outcomes(

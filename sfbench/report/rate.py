@@ -31,15 +31,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Rate:
     check_counts(successes, n, confidence)
     if n == 0:
         return Rate(0, 0, 0.0, 1.0)
+    return Rate(successes, n, *wilson_bounds(successes / n, n, confidence))
+
+
+def wilson_bounds(p: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's bounds around a share p of n > 0, which need not be a whole number of cases."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p = successes / n
     scale = 1 + z * z / n
     centre = (p + z * z / (2 * n)) / scale
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
     # At the ends the exact bound is 0 or 1, which rounding would miss.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return Rate(successes, n, low, high)
+    low = 0.0 if p == 0 else max(0.0, centre - half)
+    high = 1.0 if p == 1 else min(1.0, centre + half)
+    return low, high
 
 
 def check_counts(successes: int, n: int, confidence: float) -> None:

@@ -1,15 +1,15 @@
-"""The report's figures as data, and as CSV and Markdown. LaTeX and HTML print the same cells."""
+"""The leaderboard: its cells as people read them, and the CSV tables behind them."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sfbench.contracts import differences
 from sfbench.report.entries import Entry, sections
-from sfbench.report.intervals import Estimate
+from sfbench.report.intervals import Estimate, clopper_pearson
 from sfbench.report.ranking import Pair, compare_all, rank_of
 from sfbench.report.rate import Rate
-from sfbench.report.tally import Tally
+from sfbench.report.tabular import Table, to_csv
+from sfbench.report.tally import MAX_UNMEASURED_SHARE, Tally
 
 NOTE = (
     "Success is the mean over tasks of the share of episodes solved among those measured (n). The "
@@ -17,7 +17,8 @@ NOTE = (
     "one for other tasks of the same kind. Errors and invalid episodes are no failures: they stand "
     "beside. Where there are any, or planned episodes are missing, the mean is the strict one: "
     "policy errors, invalid and missing episodes count as failures. Rank is 1 + the number of "
-    "policies that are better at the 5 % level, corrected for all pairs (Holm)."
+    "policies that are better at the 5 % level, corrected for all pairs (Holm). A line of which "
+    f"more than {100 * MAX_UNMEASURED_SHARE:g} % was not measured is marked unpublishable."
 )
 
 NAME_COLUMNS = (
@@ -26,10 +27,11 @@ NAME_COLUMNS = (
 COUNT_COLUMNS = ("successes", "n", "planned", "policy_errors", "system_errors", "invalid")
 LEADERBOARD_COLUMNS = (
     "rank", *NAME_COLUMNS, "mean_pct", "low_pct", "high_pct", "tasks_low_pct", "tasks_high_pct",
-    "train_seeds", *COUNT_COLUMNS, "complete", "publishable", "comparable",
+    "train_seeds", *COUNT_COLUMNS, "complete", "publishable", "comparable", "flip_pct",
+    "flip_low_pct", "flip_high_pct", "repeated",
 )  # fmt: skip
-TASK_COLUMNS = (*NAME_COLUMNS, "task", "success_pct", "low_pct", "high_pct", *COUNT_COLUMNS,
-                "strict_pct")  # fmt: skip
+TASK_COLUMNS = (*NAME_COLUMNS, "task", "success_pct", "wilson_low_pct", "wilson_high_pct",
+                "exact_low_pct", "exact_high_pct", *COUNT_COLUMNS, "strict_pct")  # fmt: skip
 PAIR_COLUMNS = (
     "suite", "card", "first", "second", "kind", "shared", "first_only", "second_only", "gap_pct",
     "low_pct", "high_pct", "p", "p_holm", "decided",
@@ -47,6 +49,7 @@ class Section:
         rank: by `id` of the entry.
         pairs: every pair, corrected together.
         not_comparable: why these rows do not compare with published ones, or ''.
+        other_cards: other cards of this suite in the report, and in what they differ; or ''.
     """
 
     suite: str
@@ -55,15 +58,30 @@ class Section:
     rank: Mapping[int, int]
     pairs: Sequence[Pair]
     not_comparable: str
+    other_cards: str
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences that belong above the rows."""
+        found = []
+        if self.not_comparable:
+            found.append(f"Not comparable with published numbers: {self.not_comparable}.")
+        if self.other_cards:
+            found.append(
+                f"Not to be compared with the other table of this suite: {self.other_cards}."
+            )
+        return found
 
 
 def make_sections(entries: Sequence[Entry]) -> list[Section]:
     """Rank the entries of every suite and card."""
     made = []
-    for (suite, card), some in sections(entries).items():
+    found = sections(entries)
+    for (suite, card), some in found.items():
         pairs = compare_all(some)
-        reason = _not_comparable(some)
-        made.append(Section(suite, card, some, rank_of(some, pairs), pairs, reason))
+        others = [_against(card, some, *other) for other in found.items() if other[0][0] == suite]
+        notes = (_not_comparable(some), "; ".join(text for text in others if text))
+        made.append(Section(suite, card, some, rank_of(some, pairs), pairs, *notes))
     return made
 
 
@@ -93,7 +111,7 @@ def tasks_csv(entries: Iterable[Entry]) -> str:
         TASK_COLUMNS,
         (
             [*_names(entry), task, percent(counts.rate.value), *_bounds(counts.rate),
-             *_counts(counts), percent(counts.strict.value)]
+             *_bounds(exact(counts)), *_counts(counts), percent(counts.strict.value)]
             for entry in entries
             for task, counts in entry.tasks.items()
         ),
@@ -156,26 +174,11 @@ def errors(counts: Tally) -> str:
     return f"{counts.policy_errors} policy, {counts.system_errors} system"
 
 
-def leaderboard_markdown(made: Sequence[Section]) -> str:
-    """A part per suite and card: rows of different cards are never in one table."""
-    parts = ["# Leaderboard", "", NOTE, ""]
-    for section in made:
-        parts += [f"## {section.suite} (card `{section.card}`)", ""]
-        if section.not_comparable:
-            parts += [f"Not comparable with published numbers: {section.not_comparable}.", ""]
-        parts += markdown_table(HEADINGS, [cells(section, entry) for entry in section.entries])
-        parts += ["", "Success per task, % (n):", "", *_task_matrix(section.entries), ""]
-    return "\n".join(parts)
-
-
-def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
-    """A table; numbers to the right."""
-    right = [":" if heading not in ("policy", "task", "remarks") else "" for heading in headings]
-    return [
-        "| " + " | ".join(headings) + " |",
-        "|" + "|".join(f"---{mark}" for mark in right) + "|",
-        *("| " + " | ".join(line) + " |" for line in lines),
-    ]
+def exact(counts: Tally) -> Rate:
+    """The rate with the interval of Clopper and Pearson."""
+    if not counts.rate.n:
+        return counts.rate
+    return clopper_pearson(counts.rate.successes, counts.rate.n)
 
 
 def task_names(entries: Iterable[Entry]) -> list[str]:
@@ -183,13 +186,28 @@ def task_names(entries: Iterable[Entry]) -> list[str]:
     return sorted({task for entry in entries for task in entry.tasks})
 
 
-def _task_matrix(entries: Sequence[Entry]) -> list[str]:
-    lines = []
-    for task in task_names(entries):
-        some = [entry.tasks.get(task) for entry in entries]
-        texts = [f"{percent(c.rate.value) or '-'} ({c.rate.n})" if c else "" for c in some]
-        lines.append([task, *texts])
-    return markdown_table(["task", *(entry.label for entry in entries)], lines)
+def task_cell(counts: Tally | None) -> str:
+    """`62.0 (48.2 to 74.1), n 50`: Wilson's interval; errors and invalid episodes stand beside."""
+    if counts is None:
+        return ""
+    if not counts.rate.n:
+        return "not measured"
+    beside = [f"{counts.rate.successes} of {counts.rate.n}"]
+    lost = counts.policy_errors + counts.system_errors
+    beside += [f"{lost} errors"] if lost else []
+    beside += [f"{counts.invalid} invalid"] if counts.invalid else []
+    return f"{percent(counts.rate.value)} ({span(counts.rate)}), {', '.join(beside)}"
+
+
+def task_table(section: Section) -> Table:
+    """Tasks by policies."""
+    lines = [
+        [task, *(task_cell(entry.tasks.get(task)) for entry in section.entries)]
+        for task in task_names(section.entries)
+    ]
+    headings = ("task", *(entry.label for entry in section.entries))
+    note = "Success in %, (95 % interval of Wilson), solved of measured; errors stand beside."
+    return Table(f"Tasks of {section.suite}", note, headings, lines)
 
 
 def _not_comparable(entries: Sequence[Entry]) -> str:
@@ -200,6 +218,18 @@ def _not_comparable(entries: Sequence[Entry]) -> str:
             if reason:
                 return str(reason)
     return ""
+
+
+def _against(
+    card: str, entries: Sequence[Entry], place: tuple[str, str], others: Sequence[Entry]
+) -> str:
+    """In what another card of the same suite differs; '' for the card itself."""
+    if place[1] == card:
+        return ""
+    env, other_env = (some[0].runs[0].card.env for some in (entries, others))
+    fields = [line.partition(":")[0] for line in differences(env, other_env)]
+    more = f" and {len(fields) - 4} more" if len(fields) > 4 else ""
+    return f"card {place[1]} differs in {', '.join(fields[:4]) or 'fields unknown'}{more}"
 
 
 def _leaderboard_line(section: Section, entry: Entry) -> list[object]:
@@ -215,6 +245,9 @@ def _leaderboard_line(section: Section, entry: Entry) -> list[object]:
         str(entry.total.complete).lower(),
         str(entry.total.publishable).lower(),
         str(not section.not_comparable).lower(),
+        percent(entry.flips.rate.value) if entry.flips else "",
+        *_bounds(entry.flips.rate if entry.flips else None),
+        entry.flips.episodes if entry.flips else 0,
     ]
 
 
@@ -239,12 +272,3 @@ def _bounds(interval: Estimate | Rate | None) -> list[str]:
     if interval is None or (isinstance(interval, Rate) and not interval.n):
         return ["", ""]
     return [percent(interval.low), percent(interval.high)]
-
-
-def to_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A table with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(lines)
-    return text.getvalue()

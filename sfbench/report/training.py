@@ -1,23 +1,35 @@
 """Curves from leaderboard entries: which rows make which curve, and the tables behind them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sfbench.report.curves import Curve, Point, Ratio, speed_up
 from sfbench.report.entries import Entry, final_entries
-from sfbench.report.tables import percent, to_csv
+from sfbench.report.tables import percent
+from sfbench.report.tabular import to_csv
 
 CURVE_COLUMNS = (
-    "suite", "card", "policy", "arm", "demos", "train_step", "mean_pct", "low_pct", "high_pct", "n",
-    "train_seeds",
+    "suite", "card", "policy", "arm", "demos", "demos_share", "train_step", "mean_pct", "low_pct",
+    "high_pct", "n", "train_seeds",
 )  # fmt: skip
 RATIO_COLUMNS = (
     "kind", "suite", "card", "policy", "baseline", "arm", "level_pct", "level_is_final",
-    "baseline_x", "arm_x", "ratio", "low", "high", "censored", "baseline_seeds", "arm_seeds",
+    "baseline_x", "arm_x", "ratio", "low", "high", "bound", "censored",
+    "baseline_seeds", "arm_seeds",
 )  # fmt: skip
-BASELINE_ARM = "baseline"
-MATCHED_LEVELS = (0.5,)
-"""Compared besides the baseline's final success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """At what arms are compared.
+
+    Attributes:
+        baseline: the arm that all others are compared with.
+        levels: rates of success, besides the baseline's final one.
+    """
+
+    baseline: str = "baseline"
+    levels: Sequence[float] = (0.5,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class CurveSet:
         policy: of all its rows.
         curves: one an arm.
         entries: behind the curves.
+        ratios: each arm against the baseline, at each level and at the baseline's final success.
     """
 
     kind: str
@@ -39,19 +52,10 @@ class CurveSet:
     policy: str
     curves: Sequence[Curve]
     entries: Sequence[Entry]
-
-    @property
-    def ratios(self) -> list[Ratio]:
-        """Each arm against the baseline, at its final success and at fixed levels."""
-        by_arm = {curve.arm: curve for curve in self.curves if len(curve.points) > 1}
-        baseline = by_arm.pop(BASELINE_ARM, None)
-        if baseline is None:
-            return []
-        levels = (*MATCHED_LEVELS, None)
-        return [speed_up(baseline, arm, level) for arm in by_arm.values() for level in levels]
+    ratios: Sequence[Ratio]
 
 
-def training_curves(entries: Sequence[Entry]) -> list[CurveSet]:
+def training_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveSet]:
     """Success against training steps, at the largest number of demonstrations of each arm."""
     trained = [entry for entry in entries if entry.key.train_step >= 0]
     most: dict[tuple[str, ...], int] = {}
@@ -59,13 +63,13 @@ def training_curves(entries: Sequence[Entry]) -> list[CurveSet]:
         arm = (*_place(entry), entry.key.arm)
         most[arm] = max(entry.key.demos, most.get(arm, -1))
     full = [entry for entry in trained if entry.key.demos == most[*_place(entry), entry.key.arm]]
-    return _curve_sets("steps", full, lambda entry: entry.key.train_step)
+    return _curve_sets("steps", full, lambda entry: entry.key.train_step, matching)
 
 
-def data_curves(entries: Sequence[Entry]) -> list[CurveSet]:
+def data_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveSet]:
     """Success against demonstrations, each after its last kept step."""
     final = [entry for entry in final_entries(entries) if entry.key.demos >= 0]
-    return _curve_sets("demos", final, lambda entry: entry.key.demos)
+    return _curve_sets("demos", final, lambda entry: entry.key.demos, matching)
 
 
 def curves_csv(sets: Iterable[CurveSet]) -> str:
@@ -78,7 +82,8 @@ def curves_csv(sets: Iterable[CurveSet]) -> str:
                 [percent(mean.value), percent(mean.low), percent(mean.high)] if mean else [""] * 3
             )
             lines.append(
-                [key.suite, key.card, key.policy, key.arm, key.demos, key.train_step, *bounds,
+                [key.suite, key.card, key.policy, key.arm, key.demos if key.demos >= 0 else "",
+                 demos_share(entry), key.train_step if key.train_step >= 0 else "", *bounds,
                  entry.total.rate.n, len(entry.seeds)]
             )  # fmt: skip
     return to_csv(CURVE_COLUMNS, lines)
@@ -94,9 +99,16 @@ def ratios_csv(sets: Iterable[CurveSet]) -> str:
             lines.append(
                 [group.kind, group.suite, group.card, group.policy, found.baseline, found.arm,
                  percent(found.level), str(found.level_is_final).lower(),
-                 *(f"{number:.4g}" for number in numbers), found.censored, *found.train_seeds]
+                 *(f"{number:.4g}" for number in numbers), found.bound, found.censored,
+                 *found.train_seeds]
             )  # fmt: skip
     return to_csv(RATIO_COLUMNS, lines)
+
+
+def demos_share(entry: Entry) -> str:
+    """Share of all demonstrations that an entry was trained on; '' where it is not known."""
+    shares = sorted(set(entry.rows["demos_share"].dropna()))
+    return f"{shares[0]:.4g}" if len(shares) == 1 else ""
 
 
 def _place(entry: Entry) -> tuple[str, str, str, str]:
@@ -104,7 +116,7 @@ def _place(entry: Entry) -> tuple[str, str, str, str]:
 
 
 def _curve_sets(
-    kind: str, entries: Iterable[Entry], x_of: Callable[[Entry], int]
+    kind: str, entries: Iterable[Entry], x_of: Callable[[Entry], int], matching: Matching
 ) -> list[CurveSet]:
     """Sets with at least one curve of two points."""
     groups: dict[tuple[str, str, str, str], dict[str, list[Entry]]] = {}
@@ -115,9 +127,37 @@ def _curve_sets(
     for (suite, card, policy, _), arms in sorted(groups.items()):
         curves = [
             Curve(arm, [Point(x_of(entry), entry.seeds) for entry in sorted(some, key=x_of)])
-            for arm, some in sorted(arms.items())
+            for arm, some in _told_apart(arms, x_of)
         ]
         if any(len(curve.points) > 1 for curve in curves):
             members = [entry for some in arms.values() for entry in some]
-            sets.append(CurveSet(kind, suite, card, policy, curves, members))
+            ratios = _ratios(curves, matching)
+            sets.append(CurveSet(kind, suite, card, policy, curves, members, ratios))
     return sets
+
+
+def _told_apart(
+    arms: Mapping[str, Sequence[Entry]], x_of: Callable[[Entry], int]
+) -> list[tuple[str, Sequence[Entry]]]:
+    """Entries by arm; by arm and recipe where an arm was trained in several ways."""
+    found: list[tuple[str, Sequence[Entry]]] = []
+    for arm, entries in sorted(arms.items()):
+        if len({x_of(entry) for entry in entries}) == len(entries):
+            found.append((arm, entries))
+            continue
+        recipes = sorted({entry.key.recipe for entry in entries})
+        parts = [[e for e in entries if e.key.recipe == recipe] for recipe in recipes]
+        found += [
+            (f"{arm} (recipe {recipe[:8]})", part)
+            for recipe, part in zip(recipes, parts, strict=True)
+        ]
+    return found
+
+
+def _ratios(curves: Sequence[Curve], matching: Matching) -> list[Ratio]:
+    by_arm = {curve.arm: curve for curve in curves if len(curve.points) > 1}
+    baseline = by_arm.pop(matching.baseline, None)
+    if baseline is None:
+        return []
+    levels = (*matching.levels, None)
+    return [speed_up(baseline, arm, level) for arm in by_arm.values() for level in levels]

@@ -1,28 +1,24 @@
 """The report folder."""
 
-import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sfbench.errors import UsageError
+from sfbench.report.document import Document, latex, markdown, table_files
 from sfbench.report.entries import Entry, final_entries, make_entries
-from sfbench.report.figures import curve_figure, save
-from sfbench.report.latex import leaderboard_latex
-from sfbench.report.load import Loaded, load
-from sfbench.report.mosaic import MAX_TILES, write_key_frames, write_mosaic
+from sfbench.report.figures import board_figure, curve_figure, loss_figure, probe_figure, save
+from sfbench.report.inputs import sort_folders
+from sfbench.report.load import Loaded, load, nothing_loaded
+from sfbench.report.losses import losses_csv, read_losses
+from sfbench.report.media import gather_media, gather_pictures
 from sfbench.report.page import render_page
+from sfbench.report.probe import probe_csv, read_probes
 from sfbench.report.published import read_published
-from sfbench.report.tables import (
-    leaderboard_csv,
-    leaderboard_markdown,
-    make_sections,
-    pairs_csv,
-    tasks_csv,
-)
+from sfbench.report.tables import leaderboard_csv, make_sections, pairs_csv, tasks_csv
 from sfbench.report.training import (
     CurveSet,
+    Matching,
     curves_csv,
     data_curves,
     ratios_csv,
@@ -31,102 +27,119 @@ from sfbench.report.training import (
 from sfbench.rollout.run_folder import write_atomically
 
 
-def write_report(run_folders: Sequence[Path], out: Path, published: Path) -> list[Entry]:
-    """Read runs and write the report folder; see docs/design.md for its files.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a reader may wish for.
+
+    Attributes:
+        published: folder of CSV files with numbers from papers; may be absent.
+        matching: at what success arms are compared, and with which arm.
+        wished: a difference of rates to detect; tables say how many episodes it takes.
+    """
+
+    published: Path
+    matching: Matching = field(default_factory=Matching)
+    wished: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        entries: the leaderboard's lines.
+        document: all that was printed.
+    """
+
+    entries: Sequence[Entry]
+    document: Document
+
+
+def write_report(folders: Sequence[Path], out: Path, options: Options) -> Report:
+    """Read folders and write the report folder; see docs/design.md for its files.
 
     Args:
-        run_folders: as made by `sfbench eval`.
+        folders: runs as made by `sfbench eval`, trainings with their evaluations, depth probes.
         out: the report folder.
-        published: folder of CSV files with numbers from papers; may be absent.
-
-    Returns:
-        The leaderboard's entries.
+        options: what a reader may wish for.
 
     Raises:
-        UsageError: no runs, runs that cannot be read, or an `out` that cannot be written.
+        UsageError: no folders, ones that cannot be read, or an `out` that cannot be written.
     """
-    loaded = load(run_folders)
+    inputs = sort_folders(folders)
+    only_others = not inputs.runs and (inputs.trainings or inputs.probes)
+    loaded = nothing_loaded() if only_others else load(inputs.runs)
     measured = make_entries(loaded)
     entries = final_entries(measured)
-    curves = {"curves": training_curves(measured), "data_efficiency": data_curves(measured)}
-    made = make_sections(entries)
-    from_papers = read_published(published, {entry.key.suite for entry in entries})
-    texts = {
-        "leaderboard.md": leaderboard_markdown(made),
-        "leaderboard.csv": leaderboard_csv(made),
-        "leaderboard.tex": leaderboard_latex(made),
-        "tasks.csv": tasks_csv(entries),
-        "pairs.csv": pairs_csv(made),
+    curves = {
+        "curves": training_curves(measured, options.matching),
+        "data_efficiency": data_curves(measured, options.matching),
     }
-    texts |= {f"{name}.csv": curves_csv(sets) for name, sets in curves.items() if sets}
-    if any(curves.values()):
-        texts["ratios.csv"] = ratios_csv(chain(*curves.values()))
+    document = Document(
+        sections=make_sections(entries),
+        curves=[group for sets in curves.values() for group in sets],
+        losses=[read_losses(folder) for folder in inputs.trainings],
+        probes=read_probes(inputs.probes),
+        published=read_published(options.published, {entry.key.suite for entry in entries}),
+        wished=options.wished,
+    )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        videos = _gather_videos(loaded, out)
-        figures = _draw_figures(chain(*curves.values()), out / "figures")
-        texts["index.html"] = render_page(made, from_papers, videos, figures)
+        texts = _tables(document, entries, curves)
+        texts["index.html"] = _page(document, loaded, out)
         for name, text in texts.items():
             write_atomically(out / name, text)
-        _write_pictures(loaded, videos, out)
         loaded.rows.drop(columns="run").to_parquet(out / "episodes.parquet", index=False)
     except OSError as error:
         raise UsageError(f"-o {out}: cannot be written: {error.strerror}") from error
-    return entries
+    return Report(entries, document)
 
 
-def _draw_figures(sets: Iterable[CurveSet], folder: Path) -> dict[str, str]:
+def _tables(
+    document: Document, entries: Sequence[Entry], curves: dict[str, list[CurveSet]]
+) -> dict[str, str]:
+    """Text by file name."""
+    texts = {
+        "leaderboard.md": markdown(document),
+        "leaderboard.csv": leaderboard_csv(document.sections),
+        "leaderboard.tex": latex(document),
+        "tasks.csv": tasks_csv(entries),
+        "pairs.csv": pairs_csv(document.sections),
+    }
+    texts |= table_files(document)
+    texts |= {f"{name}.csv": curves_csv(sets) for name, sets in curves.items() if sets}
+    if document.curves:
+        texts["ratios.csv"] = ratios_csv(document.curves)
+    if document.losses:
+        texts["losses.csv"] = losses_csv(document.losses)
+    if document.probes:
+        texts["probe.csv"] = probe_csv(document.probes)
+    return texts
+
+
+def _page(document: Document, loaded: Loaded, out: Path) -> str:
+    figures = _draw_figures(document, out / "figures")
+    pictures = gather_pictures(document.probes, out) if document.probes else {}
+    return render_page(document, gather_media(loaded, out), figures, pictures)
+
+
+def _draw_figures(document: Document, folder: Path) -> dict[str, str]:
+    """SVG text by the name that the page knows it under."""
     figures = {}
-    for group in sets:
+    for section in document.sections:
+        place = f"{section.suite} {section.card}"
+        name = f"board_{section.suite}_{section.card}"
+        figures[f"board {place}"] = save(board_figure(section), folder, name)
+    for group in document.curves:
         words = {"steps": "Training steps", "demos": "Data efficiency"}[group.kind]
         heading = f"{words}: {group.policy} on {group.suite} (card {group.card})"
         name = f"{group.kind}_{group.policy}_{group.suite}_{group.card}"
-        figures[heading] = save(curve_figure(group), folder, name)
+        figures[f"curves {heading}"] = save(curve_figure(group), folder, name)
+    if any(losses.series for losses in document.losses):
+        figures["losses"] = save(loss_figure(document.losses), folder, "losses")
+    splits = {group.key.split for group in document.probes.groups} if document.probes else set()
+    for split in sorted(splits):
+        assert document.probes is not None
+        figure = probe_figure(document.probes, split)
+        figures[f"probe {split}"] = save(figure, folder, f"probe_{split}")
     return figures
-
-
-def _gather_videos(loaded: Loaded, out: Path) -> dict[tuple[int, str], str]:
-    """Bring every video below the report folder; linked where the file system allows."""
-    videos: dict[tuple[int, str], str] = {}
-    with_video = loaded.rows[loaded.rows["video"].notna()]
-    names = _distinct_names(loaded)
-    for run, video in zip(with_video["run"], with_video["video"], strict=True):
-        source = loaded.runs[run].folder / video
-        if source.exists():
-            target = out / "videos" / names[run] / Path(video).relative_to("videos")
-            _link_or_copy(source, target)
-            videos[run, video] = target.relative_to(out).as_posix()
-    return videos
-
-
-def _write_pictures(loaded: Loaded, videos: Mapping[tuple[int, str], str], out: Path) -> None:
-    """The mosaic of one episode per policy and task in turn, and key frames of the same."""
-    rows = loaded.rows[loaded.rows["video"].notna()]
-    place = rows.groupby(["task", "policy", "arm"], dropna=False).cumcount()
-    ordered = rows.assign(place=place).sort_values(["place", "task", "policy"], kind="stable")
-    chosen = [
-        (out / videos[row["run"], row["video"]], str(row["status"]))
-        for row in ordered.head(MAX_TILES).to_dict("records")
-        if (row["run"], row["video"]) in videos
-    ]
-    if chosen:
-        write_mosaic(chosen, out / "mosaic.mp4")
-    for path, _ in chosen:
-        name = path.relative_to(out / "videos").with_suffix(".png")
-        write_key_frames(path, out / "figures" / "frames" / name)
-
-
-def _distinct_names(loaded: Loaded) -> list[str]:
-    names = [run.folder.resolve().name for run in loaded.runs]
-    return [
-        name if names.count(name) == 1 else f"{index}-{name}" for index, name in enumerate(names)
-    ]
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

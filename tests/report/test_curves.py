@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.optimize import isotonic_regression
 
 from sfbench.contracts import EpisodeRow, Status
 from sfbench.errors import UsageError
-from sfbench.report.curves import Curve, Point, first_reach, speed_up
+from sfbench.report.curves import Curve, Point, first_reach, monotone, speed_up
 from sfbench.report.rate import wilson
-from sfbench.report.write import write_report
+from sfbench.report.write import Options, write_report
 from tests.report.test_report import write_run
 from tests.rollout.test_plan_and_journal import make_row
 
@@ -55,7 +56,9 @@ def test_an_arm_that_never_arrives_is_censored() -> None:
     random = np.random.default_rng(0)
     baseline, arm = drawn_curve("baseline", 1000, random), drawn_curve("sf", 50_000, random)
     found = speed_up(baseline, arm, level=0.8)
-    assert found.ratio.value == 0
+    assert found.bound == "at most"
+    assert found.ratio.value == pytest.approx(found.baseline_x / STEPS[-1])
+    assert found.ratio.low == 0
     assert math.isinf(found.arm_x)
     assert found.censored == "sf never reaches it"
 
@@ -79,7 +82,14 @@ def test_one_point_is_no_curve() -> None:
 )
 def test_first_reach(ys: list[float], level: float, expected: float) -> None:
     xs = np.array([10.0, 20.0, 30.0])
-    assert first_reach(xs, np.array(ys), level) == pytest.approx(expected)
+    found = first_reach(xs, monotone(np.array([ys])), np.array([level]))
+    assert found[0] == pytest.approx(expected)
+
+
+def test_smoothing_agrees_with_scipy() -> None:
+    ys = np.random.default_rng(0).random((50, 9))
+    judge = [isotonic_regression(line).x for line in ys]
+    assert monotone(ys) == pytest.approx(np.array(judge), abs=1e-12)
 
 
 def trained_rows(arm: str, step: int, demos: int, seed: int, rate: float) -> list[EpisodeRow]:
@@ -106,7 +116,7 @@ def test_report_draws_curves_and_ratios(tmp_path: Path) -> None:
                 rows = trained_rows(arm, 8000, demos, seed, success(8000 * demos / 100, tau))
                 folders.append(write_run(tmp_path / f"{arm}-{seed}-d{demos}", rows))
     page = tmp_path / "page"
-    write_report(folders, page, tmp_path)
+    write_report(folders, page, Options(tmp_path))
     points = list(csv.DictReader((page / "curves.csv").open()))
     assert [(row["arm"], row["train_step"]) for row in points] == [
         (arm, str(step)) for arm in ("baseline", "sf") for step in STEPS
@@ -122,10 +132,10 @@ def test_report_draws_curves_and_ratios(tmp_path: Path) -> None:
     html = (page / "index.html").read_text()
     assert "sf at 1000: " in html
     assert "Data efficiency: net on toy" in html
-    assert {path.suffix for path in (page / "figures").iterdir()} == {".png", ".svg"}
+    assert {path.suffix for path in (page / "figures").iterdir()} == {".pdf", ".png", ".svg"}
     # The leaderboard shows the last step with all demonstrations and with fewer, apart.
     board = list(csv.DictReader((page / "leaderboard.csv").open()))
     assert {row["train_step"] for row in board} == {"8000"}
     before = (page / "index.html").read_bytes()
-    write_report(folders[::-1], page, tmp_path)
+    write_report(folders[::-1], page, Options(tmp_path))
     assert (page / "index.html").read_bytes() == before

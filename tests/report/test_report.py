@@ -17,7 +17,7 @@ from sfbench.report.load import load
 from sfbench.report.published import read_published
 from sfbench.report.tables import HEADINGS, leaderboard_csv, make_sections, pairs_csv, tasks_csv
 from sfbench.report.tally import tally_rows
-from sfbench.report.write import write_report
+from sfbench.report.write import Options, write_report
 from tests.conftest import Cli, eval_toy
 from tests.rollout.test_plan_and_journal import make_row
 
@@ -89,7 +89,7 @@ def test_tables_do_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
     for name, some, shards in (("one", rows, 1), ("two", shuffled, 7)):
         run = write_run(tmp_path / name / "run", some, shards)
         out = tmp_path / name / "page"
-        write_report([run], out, ROOT / "results" / "published")
+        write_report([run], out, Options(ROOT / "results" / "published"))
         texts.append({path.name: path.read_bytes() for path in out.iterdir() if path.is_file()})
     assert texts[0].keys() >= {"leaderboard.md", "leaderboard.tex", "index.html", "pairs.csv"}
     assert texts[0] == texts[1]
@@ -109,7 +109,10 @@ def test_an_episode_that_stands_twice_is_refused(tmp_path: Path, where: str) -> 
         folders = [write_run(tmp_path / name, [make_row(0)]) for name in ("a", "b")]
     else:
         folders = [write_run(tmp_path / "a", [make_row(0), make_row(0)], shards=2)]
-    with pytest.raises(RunFolderError, match=r"stands in .*/a and in "):
+    with pytest.raises(
+        RunFolderError,
+        match=r"stands twice: .*/a/episodes/0-of-\d.jsonl, line 1 and .*-of-\d.jsonl, line 1;",
+    ):
         load(folders)
 
 
@@ -183,7 +186,7 @@ def test_only_the_last_step_is_ranked(tmp_path: Path) -> None:
 
 def test_leaks_are_said(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [make_row(0, leak=True), make_row(1)])
-    write_report([run], tmp_path / "page", tmp_path)
+    write_report([run], tmp_path / "page", Options(tmp_path))
     assert "LEAK" in (tmp_path / "page" / "leaderboard.md").read_text()
 
 
@@ -210,7 +213,7 @@ def test_all_four_formats_show_the_same_figures(tmp_path: Path) -> None:
         write_run(tmp_path / "a_policy", played("a_policy", 33)),
         write_run(tmp_path / "b & c", played("b & c", 12) + rows_of_all_kinds()[:0]),
     ]
-    write_report(folders, tmp_path / "page", tmp_path)
+    write_report(folders, tmp_path / "page", Options(tmp_path))
     page = tmp_path / "page"
     markdown = table_in_markdown((page / "leaderboard.md").read_text())
     assert markdown[0] == list(HEADINGS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sfbench.report.write import write_report
+from sfbench.report.write import Options, write_report
 from tests.conftest import start_cli
 from tests.report.test_report import played, write_run
 
@@ -33,7 +33,7 @@ def test_the_latex_compiles(tmp_path: Path) -> None:
         write_run(tmp_path / "a", played("a_policy & 50%", 33)),
         write_run(tmp_path / "b", played("b#{~^}\\", 12)),
     ]
-    write_report(folders, tmp_path / "page", tmp_path)
+    write_report(folders, tmp_path / "page", Options(tmp_path))
     (tmp_path / "main.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
         "\\input{page/leaderboard.tex}\\end{document}"

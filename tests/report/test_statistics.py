@@ -184,7 +184,9 @@ def test_what_cannot_be_detected() -> None:
 
 
 def test_flip_rate() -> None:
-    assert flip_rate({1: [True, True], 2: [True, False], 3: [False]}) == 0.5
-    assert flip_rate({1: [True, False, True]}) == pytest.approx(2 / 3)
+    found = flip_rate(np.array([2, 2, 1]), np.array([2, 1, 0]))
+    assert (found.rate.value, found.episodes) == (0.5, 2)
+    assert found.rate.low == pytest.approx(wilson(1, 2).low)
+    assert flip_rate(np.array([3]), np.array([2])).rate.value == pytest.approx(2 / 3)
     with pytest.raises(UsageError, match="repeats=2"):
-        flip_rate({1: [True]})
+        flip_rate(np.array([1]), np.array([1]))

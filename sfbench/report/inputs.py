@@ -1,0 +1,40 @@
+"""What the folders given to a report are: episodes, trainings, depth probes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+METRICS = "metrics.jsonl"
+PROBE_FILES = ("probe.jsonl", "probe.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Folders by kind.
+
+    Attributes:
+        runs: folders of episode rows; a training's evaluations are among them.
+        trainings: folders with a METRICS file.
+        probes: folders with one of PROBE_FILES.
+    """
+
+    runs: Sequence[Path]
+    trainings: Sequence[Path]
+    probes: Sequence[Path]
+
+
+def sort_folders(folders: Sequence[Path]) -> Inputs:
+    """Tell folders apart by what they hold; what is nothing else counts as a run."""
+    runs: list[Path] = []
+    trainings: list[Path] = []
+    probes: list[Path] = []
+    for folder in folders:
+        evaluations = sorted(path.parent for path in folder.glob("evals/*/plan.json"))
+        is_training = (folder / METRICS).exists()
+        is_probe = any((folder / name).exists() for name in PROBE_FILES)
+        trainings += [folder] if is_training else []
+        probes += [folder] if is_probe else []
+        runs += evaluations
+        if (folder / "plan.json").exists() or not (evaluations or is_training or is_probe):
+            runs.append(folder)
+    return Inputs(runs, sorted(trainings, key=str), sorted(probes, key=str))

@@ -1,0 +1,237 @@
+"""Depth probes: how much depth a frozen policy's visual tokens hold, layer by layer.
+
+A probe folder is of one policy and checkpoint: `probe.jsonl` (or `probe.parquet`) with one row per
+layer, head, split and scene, and `pictures/<scene>/` with `image.png`, `true.png` and one
+`<layer>_<head>.png` per prediction.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfbench.errors import RunFolderError
+from sfbench.report.inputs import PROBE_FILES
+from sfbench.report.intervals import BOOTSTRAP_SEED, Estimate
+from sfbench.report.tabular import Table, to_csv
+
+DRAWS = 2000
+METRICS = ("absrel", "rmse_m", "delta1")
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRow:
+    """One scene under one head.
+
+    Attributes:
+        policy: whose tokens.
+        checkpoint: path or hub id; '' for weights that nobody trained.
+        layer: of the policy, or another name of where the tokens come from.
+        head: the probe's kind, such as `linear`, `dpt`, or a control.
+        split: such as `in` (suites that the head was trained on) or `cross`.
+        scene: name of the held-out scene.
+        absrel: mean of |error| / true depth, 0 or more.
+        rmse_m: root mean square error in metres, 0 or more.
+        delta1: share of pixels within a factor of 1.25, 0 to 1.
+    """
+
+    policy: str
+    checkpoint: str
+    layer: str
+    head: str
+    split: str
+    scene: str
+    absrel: float
+    rmse_m: float
+    delta1: float
+
+
+class GroupKey(NamedTuple):
+    """Rows that differ in nothing but the scene."""
+
+    model: str
+    layer: str
+    head: str
+    split: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Metrics over scenes, each with a bootstrap interval over scenes."""
+
+    key: GroupKey
+    scenes: int
+    metrics: dict[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of the grid. `model` is '' for the input and the true depth."""
+
+    scene: str
+    model: str
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """All probes of a report."""
+
+    groups: Sequence[Group]
+    pictures: Sequence[Picture]
+
+    @property
+    def table(self) -> Table:
+        """One line per model, layer, head and split."""
+        headings = ("model", "layer", "head", "split", "scenes", "AbsRel", "RMSE, m", "delta1")
+        lines = [
+            [*group.key, str(group.scenes),
+             *(f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e in group.metrics.values())]
+            for group in self.groups
+        ]  # fmt: skip
+        note = (
+            "Depth read off frozen visual tokens by a trained head. Mean over scenes (95 % "
+            "bootstrap interval over scenes). AbsRel and RMSE: lower is better; delta1, the share "
+            "within a factor of 1.25: higher."
+        )
+        return Table("Depth probe", note, headings, lines)
+
+
+def read_probes(folders: Sequence[Path]) -> Probe | None:
+    """Read probe folders; None without any.
+
+    Raises:
+        RunFolderError: naming file and line: no rows, a row of other fields, a number out of its
+            range, a scene that stands there twice, or a second policy in one folder.
+    """
+    if not folders:
+        return None
+    by_folder = {folder: _read_folder(folder) for folder in folders}
+    models = _model_names({folder: rows[0] for folder, rows in by_folder.items()})
+    groups: dict[GroupKey, list[ProbeRow]] = {}
+    for folder, rows in by_folder.items():
+        for row in rows:
+            key = GroupKey(models[folder], row.layer, row.head, row.split)
+            groups.setdefault(key, []).append(row)
+    pictures = [p for folder in folders for p in _pictures(folder, models[folder])]
+    ordered = sorted(
+        groups, key=lambda key: (key.split, key.head, key.model, layer_order(key.layer))
+    )
+    return Probe([_group(key, groups[key]) for key in ordered], pictures)
+
+
+def probe_csv(probe: Probe) -> str:
+    """One line per group."""
+    bounds = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
+    return to_csv(
+        (*GroupKey._fields, "scenes", *bounds),
+        (
+            [*group.key, group.scenes,
+             *(f"{x:.5g}" for e in group.metrics.values() for x in (e.value, e.low, e.high))]
+            for group in probe.groups
+        ),
+    )  # fmt: skip
+
+
+def layer_order(layer: str) -> tuple[int, float, str]:
+    """Sorts numbered layers by number, others after them by name."""
+    return (0, float(layer), "") if layer.isdecimal() else (1, 0.0, layer)
+
+
+def _read_folder(folder: Path) -> list[ProbeRow]:
+    path = next(folder / name for name in PROBE_FILES if (folder / name).exists())
+    rows = [_row(path, number, data) for number, data in enumerate(_records(path), start=1)]
+    if not rows:
+        raise RunFolderError(f"{path}: no probe rows")
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows, start=1):
+        if (row.policy, row.checkpoint) != (rows[0].policy, rows[0].checkpoint):
+            raise RunFolderError(
+                f"{path}, line {number}: policy {row.policy} {row.checkpoint}; the folder is of "
+                f"{rows[0].policy} {rows[0].checkpoint}. Give each a folder of its own"
+            )
+        key = (row.layer, row.head, row.split, row.scene)
+        if key in seen:
+            raise RunFolderError(f"{path}, line {number}: the same scene as in line {seen[key]}")
+        seen[key] = number
+    return rows
+
+
+def _records(path: Path) -> Iterable[Any]:
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        rows: list[Any] = pyarrow.parquet.read_table(path).to_pylist()
+        return rows
+    return _json_lines(path)
+
+
+def _json_lines(path: Path) -> Iterable[Any]:
+    for number, line in enumerate(path.read_text().splitlines(keepends=True), start=1):
+        try:
+            if not line.endswith("\n"):
+                raise ValueError("the line is incomplete")
+            yield json.loads(line)
+        except ValueError as error:
+            raise RunFolderError(f"{path}, line {number}: no probe row ({error})") from error
+
+
+def _row(path: Path, number: int, data: Any) -> ProbeRow:  # noqa: ANN401 (what a file holds)
+    names = [item.name for item in fields(ProbeRow)]
+    if not isinstance(data, dict) or set(data) != set(names):
+        raise RunFolderError(f"{path}, line {number}: a probe row has the fields {names}")
+    texts = {name: "" if data[name] is None else str(data[name]) for name in names[:6]}
+    numbers = {}
+    for name in METRICS:
+        highest = 1.0 if name == "delta1" else math.inf
+        value = data[name]
+        if not isinstance(value, int | float) or not 0 <= value <= highest or math.isinf(value):
+            raise RunFolderError(
+                f"{path}, line {number}: {name} {value!r}; allowed 0 to {highest:g}, finite"
+            )
+        numbers[name] = float(value)
+    return ProbeRow(**texts, **numbers)  # type: ignore[arg-type]
+
+
+def _model_names(first_rows: dict[Path, ProbeRow]) -> dict[Path, str]:
+    """Policy and checkpoint, as short as they can be told apart."""
+    for parts in range(1, 20):
+        names = {folder: _name(row, parts) for folder, row in first_rows.items()}
+        if len(set(names.values())) == len(names):
+            return names
+    folders = [str(folder) for folder in first_rows]
+    raise RunFolderError(f"two probe folders are of one policy and checkpoint: {folders}")
+
+
+def _name(row: ProbeRow, parts: int) -> str:
+    tail = "/".join(Path(row.checkpoint).parts[-parts:])
+    return f"{row.policy} {tail}".strip()
+
+
+def _group(key: GroupKey, rows: Sequence[ProbeRow]) -> Group:
+    ordered = sorted(rows, key=lambda row: row.scene)
+    values = np.array([[getattr(row, metric) for metric in METRICS] for row in ordered])
+    return Group(key, len(rows), dict(zip(METRICS, _means(values), strict=True)))
+
+
+def _means(values_SM: NDArray[np.float64]) -> list[Estimate]:
+    """Means over scenes S of each metric M; all metrics see the same resamples."""
+    random = np.random.default_rng(BOOTSTRAP_SEED)
+    drawn = random.integers(len(values_SM), size=(DRAWS, len(values_SM)))
+    low, high = np.quantile(values_SM[drawn].mean(axis=1), [0.025, 0.975], axis=0)
+    mean = values_SM.mean(axis=0)
+    return [Estimate(*map(float, triple)) for triple in zip(mean, low, high, strict=True)]
+
+
+def _pictures(folder: Path, model: str) -> list[Picture]:
+    found = sorted((folder / "pictures").glob("*/*.png"))
+    return [
+        Picture(path.parent.name, "" if path.stem in ("image", "true") else model, path.stem, path)
+        for path in found
+    ]
