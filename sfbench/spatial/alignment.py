@@ -27,19 +27,23 @@ class Alignment(nn.Module):
         self.settings = settings
         self.projector = Projector(policy_width, teacher_width, settings.norm, seed)
 
-    def forward(self, hidden_BLD: Tensor, tokens: VisualTokens, features: Features) -> Tensor:
+    def forward(self, hidden_BLD: Tensor, tokens: VisualTokens, target_BTW: Tensor) -> Tensor:
         """The loss, a scalar in float32 at least; not yet times the weight.
 
         Args:
             hidden_BLD: of the tapped layer, whole sequences.
             tokens: where its visual tokens stand.
-            features: of the teacher, for the same views.
+            target_BTW: the teacher's features for them; see `targets`.
         """
         hidden = tokens.gather(hidden_BLD, self.settings.shift)
         mask = None if tokens.mask_BT is None else tokens.mask_BT.to(hidden.device)
         projected = self.projector(without_masked(hidden, mask).to(self.projector.fc1.weight.dtype))
-        target = targets(features, tokens, self.settings).to(hidden.device)
-        return cosine_loss(projected, target, mask)
+        if target_BTW.shape != projected.shape:
+            raise UsageError(
+                f"the teacher's features have shape {tuple(target_BTW.shape)}, the policy's "
+                f"projected tokens {tuple(projected.shape)}: samples, tokens of all views, width"
+            )
+        return cosine_loss(projected, target_BTW.to(hidden.device), mask)
 
 
 def targets(features: Features, tokens: VisualTokens, settings: AlignSettings) -> Tensor:

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sfbench.errors import UsageError
+from sfbench.errors import UnknownNameError, UsageError
+
+IMAGES = ("policy", "clean")
+CACHES = ("none", "float32", "bfloat16", "float16", "int8")
 
 
 class Resampling(StrEnum):
@@ -29,6 +32,10 @@ class AlignSettings:
         position_scale: of the position embedding that is added to the teacher's features.
         resampling: from the teacher's grid to the policy's: bilinear, bicubic or area.
         shift: read each visual token that many positions later.
+        images: `policy`: the teacher sees the policy's own crops and colours; `clean`: it sees the
+            images before these.
+        cache: `none`: the teacher runs in every step; else its features are computed once and
+            stored as float32, bfloat16, float16 or int8.
     """
 
     weight: float = 0.5
@@ -37,6 +44,8 @@ class AlignSettings:
     position_scale: float = 0.1
     resampling: str = "bilinear"
     shift: int = 0
+    images: str = "policy"
+    cache: str = "none"
 
     def check(self) -> None:
         """Refuse values that mean nothing. Raises UsageError."""
@@ -44,8 +53,12 @@ class AlignSettings:
             raise UsageError(f"align.weight={self.weight}: allowed 0 or more")
         if not 0 <= self.position_scale < float("inf"):
             raise UsageError(f"align.position_scale={self.position_scale}: allowed 0 or more")
+        if self.images not in IMAGES:
+            raise UnknownNameError("align.images", self.images, IMAGES)
+        if self.cache not in CACHES:
+            raise UnknownNameError("align.cache", self.cache, CACHES)
         if self.resampling not in list(Resampling):
-            raise UsageError(f"align.resampling={self.resampling}: allowed {', '.join(Resampling)}")
+            raise UnknownNameError("align.resampling", self.resampling, Resampling)
 
     def default_layer(self, layers: int) -> str:
         """The layer to tap in a policy with that many."""

@@ -30,6 +30,10 @@ def layout(mask: Tensor | None = None) -> VisualTokens:
     return VisualTokens(views, mask)
 
 
+def loss_of(align: Alignment, hidden: Tensor, tokens: VisualTokens, seen: Features) -> Tensor:
+    return align(hidden, tokens, targets(seen, tokens, align.settings))
+
+
 def features(seed: int = 1) -> Features:
     return Features(normal(B, V, TEACHER[0] * TEACHER[1], W, seed=seed), *TEACHER)
 
@@ -86,7 +90,7 @@ def expected(align: Alignment, hidden: Tensor, kept: np.ndarray, shift: int, sca
 def test_the_loss_is_the_formula(shift: int, scale: float) -> None:
     align = alignment(shift=shift, position_scale=scale)
     hidden = normal(B, LENGTH, D, seed=2)
-    found = align(hidden, layout(), features())
+    found = loss_of(align, hidden, layout(), features())
     want = expected(align, hidden, np.ones((B, V, *GRID), bool), shift, scale)
     # The position embedding is float32.
     assert found.item() == pytest.approx(want, abs=1e-8)
@@ -99,15 +103,15 @@ def test_masked_tokens_and_samples_without_any() -> None:
     kept[2, 1] = False
     align, hidden = alignment(), normal(B, LENGTH, D, seed=2)
     mask = torch.from_numpy(kept).flatten(1)
-    found = align(hidden, layout(mask), features())
+    found = loss_of(align, hidden, layout(mask), features())
     assert found.item() == pytest.approx(expected(align, hidden, kept, 0, 0.1), abs=1e-8)
-    nothing = align(hidden, layout(torch.zeros_like(mask)), features())
+    nothing = loss_of(align, hidden, layout(torch.zeros_like(mask)), features())
     assert nothing.item() == 0
 
 
 def gradients(align: Alignment, hidden: Tensor, mask: Tensor, seen: Features) -> list[Tensor]:
     hidden = hidden.clone().requires_grad_()
-    loss = align(hidden, layout(mask), seen)
+    loss = loss_of(align, hidden, layout(mask), seen)
     return [loss.detach(), *torch.autograd.grad(loss, [hidden, *align.parameters()])]
 
 
@@ -135,7 +139,7 @@ def test_gradient_reaches_policy_and_projector_and_descends() -> None:
     losses = []
     optimiser = torch.optim.Adam([hidden, *align.parameters()], lr=0.05)
     for _ in range(30):
-        loss = align(hidden, layout(), features())
+        loss = loss_of(align, hidden, layout(), features())
         losses.append(loss.item())
         optimiser.zero_grad()
         loss.backward()
@@ -146,7 +150,7 @@ def test_gradient_reaches_policy_and_projector_and_descends() -> None:
 def test_settings_are_choices() -> None:
     hidden = normal(B, LENGTH, D, seed=2)
     losses = {
-        how: alignment(resampling=how)(hidden, layout(), features()).item()
+        how: loss_of(alignment(resampling=how), hidden, layout(), features()).item()
         for how in ("bilinear", "bicubic", "area")
     }
     assert len({round(value, 9) for value in losses.values()}) == 3
@@ -174,5 +178,7 @@ def test_the_projector_starts_xavier_uniform_and_leaves_the_global_stream_alone(
 def test_views_and_widths_that_do_not_fit() -> None:
     with pytest.raises(UsageError, match=r"features of 1 views.* tokens of 2: view 0, view 1"):
         targets(Features(normal(B, 1, 35, W), *TEACHER), layout(), AlignSettings())
+    with pytest.raises(UsageError, match=r"shape \(3, 48, 8\), .* \(3, 48, 16\)"):
+        alignment()(normal(B, LENGTH, D), layout(), normal(B, 48, 8))
     with pytest.raises(UsageError, match=r"18 wide.*align.position_scale=0"):
         position_embedding(4, 4, 18)

@@ -54,6 +54,8 @@ class Teacher(Protocol):
     name: str
     width: int
     """D."""
+    needs_points: bool
+    """Whether it reads `Scene.points_BVHW3`."""
 
     def features(self, scene: Scene) -> Features:
         """Compute features; called without gradient."""

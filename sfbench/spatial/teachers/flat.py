@@ -57,6 +57,8 @@ class SiglipTeacherConfig(FlatTeacherConfig):
 class FlatTeacher:
     """A vision transformer of transformers, one hidden state of its patches."""
 
+    needs_points = False
+
     def __init__(self, name: str, config: FlatTeacherConfig, model: nn.Module, folder: str) -> None:
         """`folder` is the fingerprint of the weights that `model` was read from."""
         self.name = name

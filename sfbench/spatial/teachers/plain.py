@@ -40,6 +40,7 @@ class PointmapTeacher:
     """
 
     name = "pointmap"
+    needs_points = True
 
     def __init__(self, config: PointmapTeacherConfig) -> None:
         if config.side < 1 or config.waves < 2 or config.waves % 2 or not config.longest_m > 0:
@@ -106,6 +107,7 @@ class RandomTeacher:
     """Two frozen random layers on each patch: features that hold no more than the pixels do."""
 
     name = "random"
+    needs_points = False
 
     def __init__(self, config: RandomTeacherConfig) -> None:
         if min(config.side, config.patch_px) < 1 or config.width < 4 or config.width % 4:

@@ -48,6 +48,8 @@ class VggtMiniTeacherConfig(VggtTeacherConfig):
 class VggtTeacher:
     """One layer's patch tokens of all views, which go through the network together."""
 
+    needs_points = False
+
     def __init__(self, name: str, config: VggtTeacherConfig) -> None:
         folder = locate(config.checkpoint, _FILES, name)
         self.name = name

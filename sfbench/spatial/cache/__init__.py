@@ -1,0 +1,1 @@
+"""A teacher's features of a whole dataset on disk, memory-mapped."""
