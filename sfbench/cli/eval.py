@@ -41,9 +41,10 @@ from omegaconf import MISSING
 
 from sfbench.cli.compose import Composed, compose_command
 from sfbench.cli.forward import forward
+from sfbench.cli.gl_option import gl_backend
 from sfbench.cli.results_table import print_results
 from sfbench.contracts import Split
-from sfbench.errors import UnknownNameError, UsageError
+from sfbench.errors import UsageError
 from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.engine import EngineSettings
 from sfbench.rollout.plan import PlanRequest
@@ -53,7 +54,6 @@ from sfbench.rollout.request import RunRequest
 from sfbench.rollout.run import evaluate
 from sfbench.rollout.video import VideoMode
 from sfbench.rollout.wrapping import PolicyWrapping
-from sfbench.sim.gl import GlBackend
 
 
 @dataclass
@@ -137,7 +137,7 @@ def make_request(arguments: Sequence[str]) -> RunRequest:
             deadlines=Deadlines(**vars(config.deadline)),
         ),
         workers=workers,
-        gl=_gl_backend(config.gl),
+        gl=gl_backend(config.gl),
         egl_device=config.egl_device,
         video=config.video,
         record_actions=config.record_actions,
@@ -153,16 +153,6 @@ def _out_folder(config: EvalConfig, composed: Composed) -> Path:
         return Path(config.out)
     parts = [composed.chosen["suite"], composed.chosen["policy"], config.arm]
     return Path("results/runs") / "-".join(part for part in parts if part)
-
-
-def _gl_backend(text: str) -> GlBackend | None:
-    """`auto` honours MUJOCO_GL where it names a backend without a display."""
-    allowed = ["auto", *(backend.value for backend in GlBackend)]
-    if text not in allowed:
-        raise UnknownNameError("value of gl", text, allowed)
-    if text == "auto":
-        text = os.environ.get("MUJOCO_GL", "")
-    return GlBackend(text) if text in list(GlBackend) else None
 
 
 def _shard(text: str) -> tuple[int, int]:
