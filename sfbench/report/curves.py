@@ -29,15 +29,17 @@ class Point:
     Attributes:
         x: training steps or demonstrations.
         seeds: per training seed the rates by task.
+        design_effect: of episodes that share an initial state.
     """
 
     x: int
     seeds: Sequence[Mapping[str, Rate]]
+    design_effect: float = 1.0
 
     @property
     def estimate(self) -> Estimate:
         """Mean over tasks and seeds, with its interval."""
-        return suite_mean_over_seeds(self.seeds)
+        return suite_mean_over_seeds(self.seeds, self.design_effect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,18 @@ import pandas as pd
 
 from sfbench.contracts import Split, Status
 from sfbench.report.comparison import Flips, flip_rate
-from sfbench.report.intervals import Estimate, suite_mean_over_seeds, suite_mean_over_tasks
+from sfbench.report.intervals import (
+    Estimate,
+    design_effect,
+    suite_mean_over_seeds,
+    suite_mean_over_tasks,
+)
 from sfbench.report.load import Loaded, Run
 from sfbench.report.rate import Rate
 from sfbench.report.tally import Tally, tally
 
-EPISODE = ["task", "init_state", "seed", "repeat"]
-"""What two policies must share for their episodes to be a pair."""
+EPISODE = ["task", "init_state", "seed"]
+"""What two policies must share for their episodes to be a pair; of repeats the first is taken."""
 
 REPEATED = ["task", "init_state", "seed", "train_seed", "checkpoint"]
 """Rows that differ in nothing but `repeat` agree in these."""
@@ -57,6 +62,7 @@ class Entry:
         seeds: per training seed the rates by task; one element where nothing was trained. Strict
             ones where something was not measured, so that a policy gains nothing by breaking on
             hard episodes.
+        design_effect: how many episodes count as one, since several share an initial state.
         flips: how often its repeated episodes end differently; None where none was repeated.
         runs: the folders that it comes from.
     """
@@ -66,6 +72,7 @@ class Entry:
     total: Tally
     tasks: Mapping[str, Tally]
     seeds: Sequence[Mapping[str, Rate]]
+    design_effect: float
     flips: Flips | None
     runs: Sequence[Run]
 
@@ -92,7 +99,7 @@ class Entry:
         """Mean over tasks with the fixed-task interval; None where a task has no measurement."""
         if any(not rate.n for rates in self.seeds for rate in rates.values()):
             return None
-        return suite_mean_over_seeds(self.seeds)
+        return suite_mean_over_seeds(self.seeds, self.design_effect)
 
     @cached_property
     def mean_over_tasks(self) -> Estimate | None:
@@ -154,7 +161,7 @@ def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
     tasks = dict(sorted(tasks.items()))
     total = tally_frame(rows, sum(planned.values()))
     by_seed = _rates_by_seed(rows, runs, total.complete)
-    return Entry(key, rows, total, tasks, by_seed, _flips(rows), own)
+    return Entry(key, rows, total, tasks, by_seed, _design_effect(rows), _flips(rows), own)
 
 
 def _rates_by_seed(
@@ -180,8 +187,21 @@ def _rates_by_seed(
     return seeds
 
 
+def _design_effect(rows: pd.DataFrame) -> float:
+    measured = _measured(rows)
+    if not measured["episode"].duplicated().any():
+        return 1.0
+    solved = (measured["status"] == Status.SUCCESS).groupby(measured["episode"].to_numpy())
+    tasks = measured.drop_duplicates("episode").sort_values("episode")["task"]
+    return design_effect(solved.size().to_numpy(), solved.sum().to_numpy(), pd.factorize(tasks)[0])
+
+
+def _measured(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
+
+
 def _flips(rows: pd.DataFrame) -> Flips | None:
-    measured = rows[rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
+    measured = _measured(rows)
     if measured["repeat"].nunique() < 2:
         return None
     solved = (measured["status"] == Status.SUCCESS).groupby(

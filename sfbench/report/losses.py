@@ -1,7 +1,7 @@
 """Losses and alignment over training, from `metrics.jsonl`.
 
-A trainer writes one JSON object a step: `step` and any numbers. Which losses there are is its own
-business: every number whose name speaks of a loss or of alignment is drawn.
+A trainer writes one JSON object a step: `step` and numbers, some of them in groups. Which losses
+there are is its own business: every number whose name speaks of a loss or of alignment is drawn.
 """
 
 import json
@@ -107,12 +107,22 @@ def _read_line(path: Path, number: int, line: bytes) -> tuple[int, dict[str, flo
         ) from error
     numbers = {
         name: float(value)
-        for name, value in data.items()
+        for name, value in _flat(data)
         if any(word in name.lower() for word in _WORDS)
+        and not name.startswith("grad")
         and isinstance(value, int | float)
         and math.isfinite(value)
     }
     return step, numbers
+
+
+def _flat(data: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Names and values; a group such as `losses` becomes `losses/action`, `losses/align`."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}/{inner}", number) for inner, number in value.items())
+        else:
+            yield name, value
 
 
 def _series(steps: Mapping[int, Mapping[str, float]], name: str) -> Series:

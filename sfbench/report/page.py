@@ -141,7 +141,10 @@ def _probe(probe: Probe, figures: Mapping[str, str], pictures: Mapping[str, str]
         for name, svg in figures.items()
         if name.startswith("probe ")
     )
-    return _part(probe.table).replace("</section>", f"{plots}{_grid(probe, pictures)}</section>")
+    return (
+        f"<section><h2>Depth probe</h2>{plots}{_grid(probe, pictures)}{_folded(probe.table)}"
+        "</section>"
+    )
 
 
 def _grid(probe: Probe, pictures: Mapping[str, str]) -> str:

@@ -102,7 +102,8 @@ def _test(first: Entry, second: Entry, tasks: Mapping[str, PairCounts]) -> _Test
 
 def outcomes_by_task(entry: Entry) -> dict[str, Outcomes]:
     """What an entry of one training seed measured, ready to be paired."""
-    measured = entry.rows[entry.rows["status"].isin([Status.SUCCESS, Status.FAILURE])]
+    first = entry.rows[entry.rows["repeat"] == 0]
+    measured = first[first["status"].isin([Status.SUCCESS, Status.FAILURE])]
     return {
         str(task): Outcomes(
             rows["episode"].to_numpy(), (rows["status"] == Status.SUCCESS).to_numpy(bool)

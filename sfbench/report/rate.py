@@ -34,7 +34,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Rate:
     return Rate(successes, n, *wilson_bounds(successes / n, n, confidence))
 
 
-def wilson_bounds(p: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_bounds(p: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's bounds around a share p of n > 0, which need not be a whole number of cases."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     scale = 1 + z * z / n

@@ -17,7 +17,8 @@ NOTE = (
     "one for other tasks of the same kind. Errors and invalid episodes are no failures: they stand "
     "beside. Where there are any, or planned episodes are missing, the mean is the strict one: "
     "policy errors, invalid and missing episodes count as failures. Rank is 1 + the number of "
-    "policies that are better at the 5 % level, corrected for all pairs (Holm). A line of which "
+    "policies that are better at the 5 % level, corrected for all pairs (Holm). Episodes that "
+    "share an initial state, as repeats and training seeds do, are a cluster. A line of which "
     f"more than {100 * MAX_UNMEASURED_SHARE:g} % was not measured is marked unpublishable."
 )
 

@@ -126,7 +126,7 @@ def _curve_sets(
     sets = []
     for (suite, card, policy, _), arms in sorted(groups.items()):
         curves = [
-            Curve(arm, [Point(x_of(entry), entry.seeds) for entry in sorted(some, key=x_of)])
+            Curve(arm, [_point(entry, x_of) for entry in sorted(some, key=x_of)])
             for arm, some in _told_apart(arms, x_of)
         ]
         if any(len(curve.points) > 1 for curve in curves):
@@ -134,6 +134,10 @@ def _curve_sets(
             ratios = _ratios(curves, matching)
             sets.append(CurveSet(kind, suite, card, policy, curves, members, ratios))
     return sets
+
+
+def _point(entry: Entry, x_of: Callable[[Entry], int]) -> Point:
+    return Point(x_of(entry), entry.seeds, entry.design_effect)
 
 
 def _told_apart(
