@@ -29,8 +29,9 @@ from sfbench.spatial.cache.store import (
 )
 from sfbench.spatial.grids import resample
 from sfbench.spatial.settings import CACHES, Resampling
+from sfbench.spatial.teachers.config import RandomTeacherConfig
 from sfbench.spatial.teachers.contract import Features, Scene, checked_features
-from sfbench.spatial.teachers.plain import RandomTeacher, RandomTeacherConfig
+from sfbench.spatial.teachers.plain import RandomTeacher
 from sfbench.training.augmentation import Augmentation
 from sfbench.training.settings import AugmentConfig
 from tests.spatial import toys

@@ -1,7 +1,6 @@
 """Two-dimensional controls: each view on its own, through a network that knows no geometry."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +8,11 @@ from torch import Tensor, nn
 
 from sfbench.contracts import Json
 from sfbench.errors import MissingError, UsageError
+from sfbench.spatial.teachers.config import (
+    Dinov2TeacherConfig,
+    FlatTeacherConfig,
+    SiglipTeacherConfig,
+)
 from sfbench.spatial.teachers.contract import Features, Scene
 from sfbench.spatial.teachers.sources import (
     check_layer,
@@ -21,37 +25,6 @@ from sfbench.spatial.teachers.sources import (
 _FILES = ("config.json", "model.safetensors")
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-
-
-@dataclass
-class FlatTeacherConfig:
-    """Keys under `teacher.`.
-
-    Attributes:
-        checkpoint: folder or hub id, in the format of transformers.
-        layer: hidden state to align with: 0 is the embeddings, -1 the last block's output.
-        image_px: longer side of the images that it looks at; 0 is the size it was trained at.
-        dtype: float32 or bfloat16.
-    """
-
-    checkpoint: str = ""
-    layer: int = -1
-    image_px: int = 0
-    dtype: str = "bfloat16"
-
-
-@dataclass
-class Dinov2TeacherConfig(FlatTeacherConfig):
-    """DINOv2 with registers, large."""
-
-    checkpoint: str = "facebook/dinov2-with-registers-large"
-
-
-@dataclass
-class SiglipTeacherConfig(FlatTeacherConfig):
-    """SigLIP, the shape-optimised one at 224 px."""
-
-    checkpoint: str = "google/siglip-so400m-patch14-224"
 
 
 class FlatTeacher:

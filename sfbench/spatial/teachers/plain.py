@@ -5,7 +5,7 @@ Legend: B batch, V views, R rows, K columns of the patch grid.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
@@ -13,22 +13,8 @@ from torch.nn import functional
 
 from sfbench.contracts import Json
 from sfbench.errors import UsageError
+from sfbench.spatial.teachers.config import PointmapTeacherConfig, RandomTeacherConfig
 from sfbench.spatial.teachers.contract import Features, Scene
-
-
-@dataclass
-class PointmapTeacherConfig:
-    """Keys under `teacher.`.
-
-    Attributes:
-        side: rows (and columns) of its patch grid.
-        waves: sine and cosine pairs for each coordinate; an even number.
-        longest_m: the longest wave, in metres; each further one is half as long.
-    """
-
-    side: int = 16
-    waves: int = 8
-    longest_m: float = 4.0
 
 
 class PointmapTeacher:
@@ -84,23 +70,6 @@ def middles(points_BVHW3: Tensor, side: int) -> Tensor:
     rows = ((torch.arange(side) + 0.5) * height / side).long()
     columns = ((torch.arange(side) + 0.5) * width / side).long()
     return points_BVHW3[:, :, rows][:, :, :, columns]
-
-
-@dataclass
-class RandomTeacherConfig:
-    """Keys under `teacher.`.
-
-    Attributes:
-        side: rows (and columns) of its patch grid.
-        patch_px: pixels of a patch's side; images are resized to `side * patch_px`.
-        width: of a feature, a multiple of 4.
-        seed: of the weights.
-    """
-
-    side: int = 16
-    patch_px: int = 14
-    width: int = 256
-    seed: int = 0
 
 
 class RandomTeacher:

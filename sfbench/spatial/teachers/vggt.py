@@ -1,12 +1,12 @@
 """VGGT as a teacher: the method's own, and a small one of the same code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 
 from sfbench.contracts import Json
 from sfbench.errors import UsageError
+from sfbench.spatial.teachers.config import VggtMiniTeacherConfig, VggtTeacherConfig
 from sfbench.spatial.teachers.contract import Features, Scene
 from sfbench.spatial.teachers.sources import (
     check_layer,
@@ -18,31 +18,6 @@ from sfbench.spatial.teachers.sources import (
 from sfbench.spatial.vggt.loading import PICKLED, SAFETENSORS, load_vggt, weight_file
 
 _FILES = (SAFETENSORS, PICKLED)
-
-
-@dataclass
-class VggtTeacherConfig:
-    """Keys under `teacher.`.
-
-    Attributes:
-        checkpoint: folder or hub id of the weights.
-        layer: output of the aggregator to align with, counted from 0; -1 is the last.
-        image_px: longer side of the images that it looks at; 0 is the size it was trained at.
-        dtype: float32 or bfloat16.
-    """
-
-    checkpoint: str = "facebook/VGGT-1B"
-    layer: int = -1
-    image_px: int = 0
-    dtype: str = "bfloat16"
-
-
-@dataclass
-class VggtMiniTeacherConfig(VggtTeacherConfig):
-    """The same keys; its weights have to be named."""
-
-    checkpoint: str = ""
-    dtype: str = "float32"
 
 
 class VggtTeacher:
