@@ -1,8 +1,8 @@
 """Plugins: how suites and policies come in, by entry point, without the engine importing any.
 
-An entry point in the group `sfbench.suites`, `sfbench.policies` or `sfbench.teachers` names a
-SuitePlugin, a PolicyPlugin or a TeacherPlugin. These are light: listing them imports no simulator
-and no torch.
+An entry point in the group `sfbench.suites`, `sfbench.policies`, `sfbench.teachers` or
+`sfbench.alignments` names a SuitePlugin, a PolicyPlugin, a TeacherPlugin or an AlignmentPlugin.
+These are light: listing them imports no simulator and no torch.
 """
 
 from collections.abc import Mapping
@@ -83,6 +83,17 @@ class TeacherPlugin(Plugin):
     group: ClassVar[str] = "sfbench.teachers"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignmentPlugin(Plugin):
+    """A way to pull a policy's hidden states towards a teacher's features while it is trained.
+
+    Its factory takes a config instance, the chosen TeacherRecipe and the TrainRequest, and returns
+    a `sfbench.training.auxiliary.Weighted`.
+    """
+
+    group: ClassVar[str] = "sfbench.alignments"
+
+
 P = TypeVar("P", bound=Plugin)
 
 
@@ -104,6 +115,12 @@ def teachers() -> Mapping[str, TeacherPlugin]:
     return _load(TeacherPlugin)
 
 
+@cache
+def alignments() -> Mapping[str, AlignmentPlugin]:
+    """Every installed alignment plugin by name, sorted."""
+    return _load(AlignmentPlugin)
+
+
 def find_suite(name: str) -> SuitePlugin:
     """The suite of that name or alias. Raises UnknownNameError."""
     return _find(suites(), "suite", name)
@@ -117,6 +134,11 @@ def find_policy(name: str) -> PolicyPlugin:
 def find_teacher(name: str) -> TeacherPlugin:
     """The teacher of that name or alias. Raises UnknownNameError."""
     return _find(teachers(), "teacher", name)
+
+
+def find_alignment(name: str) -> AlignmentPlugin:
+    """The alignment of that name or alias. Raises UnknownNameError."""
+    return _find(alignments(), "alignment", name)
 
 
 def find_family(name: str) -> SuitePlugin:
@@ -155,6 +177,18 @@ class PolicyRecipe:
         """Import the plugin and make the policy."""
         policy: Policy = resolve_name(find_policy(self.name).factory)(self.config, context)
         return policy
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherRecipe:
+    """A teacher as data: its weights are read when it is built."""
+
+    name: str
+    config: Any
+
+    def build(self) -> Any:  # noqa: ANN401 (a sfbench.spatial.teachers.contract.Teacher)
+        """Import the plugin and make the teacher."""
+        return resolve_name(find_teacher(self.name).factory)(self.config)
 
 
 def _load(kind: type[P]) -> dict[str, P]:

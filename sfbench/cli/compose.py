@@ -1,10 +1,11 @@
 """From arguments to a checked config: Hydra's compose API over structured configs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+import yaml
 from hydra import compose, initialize
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
@@ -13,10 +14,27 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sfbench.cli.overrides import Override, check_keys, parse
 from sfbench.errors import UnknownNameError, UsageError
-from sfbench.registry import Plugin, find_policy, find_suite, policies, suites
+from sfbench.registry import (
+    Plugin,
+    alignments,
+    find_alignment,
+    find_policy,
+    find_suite,
+    find_teacher,
+    policies,
+    suites,
+    teachers,
+)
 
 RECIPE = "recipe"
 """Key and folder of the config files that set several keys at once."""
+
+_GROUPS: Mapping[str, tuple[Callable[[], Mapping[str, Plugin]], Callable[[str], Plugin]]] = {
+    "suite": (suites, find_suite),
+    "policy": (policies, find_policy),
+    "align": (alignments, find_alignment),
+    "teacher": (teachers, find_teacher),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +57,7 @@ def compose_command(
     groups: Sequence[str],
     arguments: Sequence[str],
     recipes: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> Composed:
     """Compose a command's config from `key=value` arguments.
 
@@ -48,6 +67,8 @@ def compose_command(
         arguments: what was typed after the command.
         recipes: packages with config files `recipe/NAME.yaml`, for a command that takes
             `recipe=NAME`; those of the chosen plugins come on top. Typed keys overrule a recipe's.
+        optional: groups that need not be chosen; a recipe chooses one in its defaults, as
+            `/teacher: vggt`.
 
     Raises:
         UsageError: unknown key, suite, policy or recipe; a value of the wrong type.
@@ -56,16 +77,27 @@ def compose_command(
     plugins = {group: _chosen(group, overrides) for group in groups}
     own_packages = [plugin.config_package for plugin in plugins.values() if plugin.config_package]
     packages = [*recipes, *own_packages]
+    names = _recipe(overrides, packages) if recipes else []
+    implied = _implied(names, packages, optional)
+    typed = {item.key for item in overrides}
+    for group in optional:
+        if group in typed:
+            plugins[group] = _chosen(group, overrides)
+        elif group in implied:
+            plugins[group] = _GROUPS[group][1](implied[group])
     schemas = {"": schema, **{group: plugin.config_class() for group, plugin in plugins.items()}}
-    chosen = {*groups, RECIPE} if recipes else set(groups)
+    chosen = {*plugins, RECIPE} if recipes else set(plugins)
     settings = check_keys([item for item in overrides if item.key not in chosen], schemas)
     store = ConfigStore.instance()
     store.store(name="command", node=schema)
     for group, plugin in plugins.items():
         store.store(group=group, name=plugin.name, node=plugin.config_class(), package=group)
     paths = [f"pkg://{package}" for package in packages]
-    texts = [f"+{group}={plugin.name}" for group, plugin in plugins.items()]
-    texts += [f"+{RECIPE}={name}" for name in _recipe(overrides, packages) if recipes]
+    texts = [
+        f"{'' if group in implied else '+'}{group}={plugin.name}"
+        for group, plugin in plugins.items()
+    ]
+    texts += [f"+{RECIPE}={name}" for name in names]
     texts += [str(item) for item in settings]
     if paths:
         texts.append(f"hydra.searchpath=[{','.join(paths)}]")
@@ -81,9 +113,8 @@ def compose_command(
 def _chosen(group: str, overrides: Sequence[Override]) -> Plugin:
     value = next((item.value for item in overrides if item.key == group), None)
     if value is None:
-        known: Mapping[str, Plugin] = suites() if group == "suite" else policies()
-        raise UsageError(f"{group}= is missing. Valid: {', '.join(known)}.")
-    return find_suite(value) if group == "suite" else find_policy(value)
+        raise UsageError(f"{group}= is missing. Valid: {', '.join(_GROUPS[group][0]())}.")
+    return _GROUPS[group][1](value)
 
 
 def recipe_names(packages: Sequence[str]) -> list[str]:
@@ -105,6 +136,25 @@ def _recipe(overrides: Sequence[Override], packages: Sequence[str]) -> list[str]
         if name not in known:
             raise UnknownNameError("recipe", name, known)
     return asked
+
+
+def _implied(
+    names: Sequence[str], packages: Sequence[str], groups: Sequence[str]
+) -> dict[str, str]:
+    """What recipes, and the parts that they are made of, choose of some groups."""
+    found: dict[str, str] = {}
+    for name in names:
+        for package in packages:
+            file = files(package) / RECIPE / f"{name}.yaml"
+            if not file.is_file():
+                continue
+            entries = yaml.safe_load(file.read_text(encoding="utf-8")).get("defaults", [])
+            parts = [entry for entry in entries if isinstance(entry, str) and entry != "_self_"]
+            found |= _implied(parts, packages, groups)
+            for entry in entries:
+                if isinstance(entry, Mapping):
+                    found |= {f: str(entry[f"/{f}"]) for f in groups if f"/{f}" in entry}
+    return found
 
 
 def _names(plugins: Mapping[str, Plugin]) -> dict[str, str]:
