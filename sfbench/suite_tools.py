@@ -1,9 +1,11 @@
 """What a family of suites may add to the command line, beyond being rolled out."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol, cast
 
+from sfbench.demos.source import Source
 from sfbench.doctor import Finding
 from sfbench.registry import SuitePlugin
 
@@ -25,6 +27,9 @@ class SuiteTools(Protocol):
 
     def findings(self, suite: str, config: Any) -> Iterator[Finding]:  # noqa: ANN401
         """Checks of this machine beyond the suite's preflight."""
+
+    def open_demonstrations(self, path: Path) -> Source | None:
+        """A reader of the family's own demonstration files; None if these are not such files."""
 
     def bench(self, config: Any, progress: Callable[[str], None]) -> str:  # noqa: ANN401
         """Measure; returns a table. `config` is an instance of `bench_config`."""

@@ -77,7 +77,7 @@ class Dataset:
         """
         name = subset_name(wanted)
         chosen = self.source.subsets().get(name) or choose(self.episodes, name)
-        return Subset(name, chosen, subset_hash(self.episodes, chosen))
+        return Subset(name, chosen, subset_hash(self.episodes, chosen, lambda: self.hash))
 
     def state_ids(self, episodes: Iterable[int] | None = None) -> frozenset[str]:
         """Suite ids of the initial states of some episodes, by default all.

@@ -5,7 +5,7 @@ of a comparison that asks for the same share trains on the same episodes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sfbench.contracts import stable_hash
@@ -78,10 +78,18 @@ def choose(episodes: Sequence[EpisodeInfo], wanted: str) -> tuple[int, ...]:
     return tuple(sorted(nested_order(episodes)[:count]))
 
 
-def subset_hash(episodes: Sequence[EpisodeInfo], chosen: Sequence[int]) -> str:
-    """Hash of the chosen episodes' contents, or of their ids where no content hash is stored."""
+def subset_hash(
+    episodes: Sequence[EpisodeInfo], chosen: Sequence[int], whole: Callable[[], str]
+) -> str:
+    """Hash of what the chosen episodes hold.
+
+    Args:
+        episodes: the whole set.
+        chosen: ids.
+        whole: hash of the dataset, which stands in where no episode's content hash is stored.
+    """
     by_index = {episode.index: episode for episode in episodes}
-    return stable_hash([by_index[index].content or index for index in chosen])
+    return stable_hash([by_index[index].content or f"{whole()}/{index}" for index in chosen])
 
 
 def subset_name(wanted: str | float) -> str:

@@ -58,6 +58,17 @@ def count_demonstrations(path: Path) -> int:
         return len(_names(data))
 
 
+def recording_file(source: Path, task: str) -> Path:
+    """The file with a task's demonstrations: `source` itself, or a file in that folder."""
+    return source if source.is_file() else source / f"{task}_demo.hdf5"
+
+
+def task_of(path: Path) -> str:
+    """Name of the task that a file is of. Raises MissingError or UnknownNameError."""
+    with _opened(path) as data:
+        return _task_name(data, path)
+
+
 def load_demonstration(path: Path, index: int, task: str | None = None) -> Demonstration:
     """Read one demonstration.
 

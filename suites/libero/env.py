@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -13,6 +14,7 @@ from sfbench.contracts import (
     Expert,
     Observation,
     Orientation,
+    RecordedStart,
     RotationSign,
     Split,
 )
@@ -59,7 +61,7 @@ class EnvSettings:
 
 
 class LiberoEnv:
-    """Implements `sfbench.contracts.Env`.
+    """Implements `sfbench.contracts.Env` and RecordedEnv.
 
     Attributes:
         spec: what it takes and gives.
@@ -164,8 +166,24 @@ class LiberoEnv:
         draw = start_demonstration(self.simulation, self.task, state, fixtures)
         self._scene_hash = draw.fixtures_hash(self.scene)
 
+    def start_recorded(self, source: Path, index: int, start: RecordedStart) -> NDArray[np.float64]:
+        """Start a demonstration of an HDF5 file, or of the task's file in a folder.
+
+        Fixtures stand where they stood then. OpenVLA's rebuild draws their places anew instead.
+        """
+        from .demos import load_demonstration, recording_file
+
+        found = load_demonstration(recording_file(source, self.task.name), index, self.task.name)
+        self.start_demonstration(found.init_state, found.fixtures)
+        if start is RecordedStart.SETTLED:
+            self._play_settle_steps()
+        return found.actions
+
     def _settle(self, draw: Draw) -> None:
         self._scene_hash = draw.fixtures_hash(self.scene)
+        self._play_settle_steps()
+
+    def _play_settle_steps(self) -> None:
         action = np.array(self._settings.settle_action)
         for _ in range(self._settings.settle_steps):
             self.simulation.step(action)

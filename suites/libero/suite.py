@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version as package_version
+from pathlib import Path
 from typing import TypeVar
 
 from sfbench.contracts import Env, EnvSpec, Json, RotationSign, Split, Task
@@ -27,7 +28,7 @@ VERSIONS = {"hf-libero": "0.1.4", "robosuite": "1.4.0", "mujoco": "3.2.3"}
 
 
 class LiberoSuite:
-    """Implements `sfbench.contracts.Suite`."""
+    """Implements `sfbench.contracts.Suite` and RecordedSuite."""
 
     def __init__(self, name: str, config: LiberoConfig) -> None:
         from .env import EnvSettings
@@ -107,6 +108,15 @@ class LiberoSuite:
         assets.find()
         for task in self._tasks.values():
             starts.count(task, Split.EVAL)
+
+    def recorded(self, source: Path, task: str) -> int:
+        """How many demonstrations of a task an HDF5 file, or a folder of them, has."""
+        from .demos import count_demonstrations, recording_file, task_of
+
+        path = recording_file(source, self._task(task).name)
+        if not path.is_file() or task_of(path) != task:
+            return 0
+        return count_demonstrations(path)
 
     def fetch(self) -> None:
         """Fill the caches, so that later runs need neither network nor the builder.

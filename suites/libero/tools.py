@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from sfbench.demos.source import Source
 from sfbench.doctor import Finding, Verdict
 from sfbench.errors import UsageError
 from sfbench.sim.gl import GlBackend
@@ -65,6 +67,12 @@ class LiberoTools:
             yield Finding(what, Verdict.BAD, "; ".join(off[:_SHOWN]) + more, mend)
         else:
             yield Finding(what, Verdict.OK, f"all {len(chosen)} scenes settle where they should")
+
+    def open_demonstrations(self, path: Path) -> Source | None:
+        """LIBERO's HDF5: a file, or a folder with some."""
+        from .demo_source import LiberoSource, demonstration_files
+
+        return LiberoSource(path) if demonstration_files(path) else None
 
     def bench(self, config: LiberoBenchConfig, progress: Callable[[str], None]) -> str:
         """See SuiteTools."""

@@ -149,7 +149,7 @@ class _Builder:
             for camera in self._spec.cameras
         }
         self._json(layout.STATISTICS, statistics)
-        self._json(layout.SUBSETS, _subsets_json(self._episodes))
+        self._json(layout.SUBSETS, _subsets_json(self._spec, self._episodes))
         ours = {
             "schema": SCHEMA,
             "hash": dataset_hash(self._spec, self._episodes),
@@ -232,12 +232,13 @@ def _add_statistics(row: dict[str, Any], key: str, values: Mapping[str, Any]) ->
     row.update({f"stats/{key}/{name}": value for name, value in values.items()})
 
 
-def _subsets_json(episodes: Sequence[EpisodeInfo]) -> dict[str, Any]:
+def _subsets_json(spec: DatasetSpec, episodes: Sequence[EpisodeInfo]) -> dict[str, Any]:
+    whole = dataset_hash(spec, episodes)
     return {
         "seed": SEED,
         "rule": "prefixes of one seeded order, balanced over tasks, at least one episode a task",
         "subsets": {
-            name: {"episodes": list(chosen), "hash": subset_hash(episodes, chosen)}
+            name: {"episodes": list(chosen), "hash": subset_hash(episodes, chosen, lambda: whole)}
             for name, chosen in stored_subsets(episodes).items()
         },
     }
