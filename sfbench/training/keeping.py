@@ -59,9 +59,8 @@ class Keeper:
         state = read_state(folder, self._papers.config)
         learning, processes, tensors = self._learning, self._processes, state.tensors
         processes.load_module(learning.wrapped, dict(tensors["weights"]))
-        moments = processes.optimiser_state(learning.wrapped, learning.optimiser)
-        moments["state"] = nested_moments(tensors["moments"])
-        processes.load_optimiser(learning.wrapped, learning.optimiser, moments)
+        moments = nested_moments(tensors["moments"])
+        processes.load_moments(learning.wrapped, learning.optimiser, learning.names, moments)
         if learning.average is not None:
             learning.average.swap()
             processes.load_module(learning.wrapped, dict(tensors["average"]))
@@ -83,7 +82,7 @@ class Keeper:
         """
         learning, processes = self._learning, self._processes
         weights = processes.module_state(learning.wrapped)
-        moments = processes.optimiser_state(learning.wrapped, learning.optimiser)
+        moments = processes.moments(learning.wrapped, learning.optimiser)
         published = weights
         if learning.average is not None:
             learning.average.swap()
@@ -104,7 +103,7 @@ class Keeper:
         learning = self._learning
         found = {
             "weights": {name: weights[name] for name in learning.names},
-            "moments": flat_moments(moments["state"]),
+            "moments": flat_moments(moments),
         }
         if learning.average is not None:
             found["average"] = {name: published[name] for name in learning.names}

@@ -1,6 +1,6 @@
 """The processes that train together, through accelerate: one, DDP, or FSDP."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any, cast
@@ -27,6 +27,12 @@ _PATIENCE = timedelta(days=2)
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
+def leave_processes() -> None:
+    """At the end of the program; until then further runs share the connection."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 class Processes:
     """This process's place among those started by torchrun or accelerate launch.
 
@@ -41,7 +47,7 @@ class Processes:
         if device == "cuda" and not torch.cuda.is_available():
             raise UsageError("device=cuda: torch finds no GPU here; use device=cpu or device=auto")
         # Accelerate keeps its settings for the whole process; a second run may have others.
-        AcceleratorState._reset_state()  # noqa: SLF001
+        AcceleratorState._reset_state(reset_partial_state=True)  # noqa: SLF001
         self._accelerator = Accelerator(
             cpu=device == "cpu",
             mixed_precision=precision,
@@ -57,11 +63,6 @@ class Processes:
         """Whether this one writes files."""
         return self.rank == 0
 
-    @property
-    def shards(self) -> bool:
-        """Whether each process holds a part of the weights only."""
-        return self._shards
-
     def wrap(self, module: nn.Module) -> nn.Module:
         """Move a module to the device and share it among the processes."""
         if not self._shards:
@@ -71,13 +72,11 @@ class Processes:
             # A shard group is gathered in one dtype.
             parameter.data = parameter.data.float()
         mesh = init_device_mesh(self.device.type, (self.count,))
-        for part in list(module.modules()):
+        # Inner blocks first: an outer one then takes what is left.
+        for part in reversed(list(module.modules())):
             if isinstance(part, nn.ModuleList) and len(part) > 1:
                 for block in part:
-                    if not isinstance(block, nn.ModuleList) and any(
-                        True for _ in block.parameters()
-                    ):
-                        fully_shard(block, mesh=mesh)
+                    fully_shard(block, mesh=mesh)
         fully_shard(module, mesh=mesh)
         return module
 
@@ -116,28 +115,37 @@ class Processes:
         """For all others."""
         self._accelerator.wait_for_everyone()
 
-    def close(self) -> None:
-        """Leave the others."""
-        self._accelerator.end_training()
-
     def module_state(self, module: nn.Module) -> dict[str, Tensor]:
         """A wrapped module's whole state on the CPU; empty but on the first process."""
-        return cast("dict[str, Tensor]", get_model_state_dict(module, options=_WHOLE))
+        found = cast("dict[str, Tensor]", get_model_state_dict(module, options=_WHOLE))
+        if self.device.type != "cpu":
+            return found
+        # What lay on the CPU already is no copy, and would change with the weights.
+        return {name: tensor.clone() for name, tensor in found.items()}
 
     def load_module(self, module: nn.Module, state: dict[str, Tensor]) -> None:
         """Inverse of `module_state`; entries that are not there are left as they are."""
         options = StateDictOptions(full_state_dict=True, strict=False)
         set_model_state_dict(module, cast("dict[str, Any]", state), options=options)
 
-    def optimiser_state(
-        self, module: nn.Module, optimiser: torch.optim.Optimizer
-    ) -> dict[str, Any]:
-        """An optimiser's whole state by parameter name, on the CPU."""
-        return dict(get_optimizer_state_dict(module, optimiser, options=_WHOLE))
+    def moments(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+        """An optimiser's whole state by parameter name, on the CPU; empty but on the first."""
+        found = get_optimizer_state_dict(module, optimiser, options=_WHOLE)
+        return cast("dict[str, Any]", found.get("state", {}))
 
-    def load_optimiser(
-        self, module: nn.Module, optimiser: torch.optim.Optimizer, state: dict[str, Any]
+    def load_moments(
+        self,
+        module: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        names: Sequence[str],
+        moments: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
-        """Inverse of `optimiser_state`."""
+        """Inverse of `moments`; `names` are those of the optimiser's parameters."""
+        (group,) = optimiser.param_groups
+        settings = {key: value for key, value in group.items() if key != "params"}
+        state: dict[str, Any] = {
+            "state": {name: dict(slots) for name, slots in moments.items()},
+            "param_groups": [{**settings, "params": list(names)}],
+        }
         options = StateDictOptions(full_state_dict=True)
         set_optimizer_state_dict(module, optimiser, state, options=options)

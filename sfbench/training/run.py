@@ -33,10 +33,12 @@ class TrainResult:
     Attributes:
         step: the last one.
         checkpoint: its folder.
+        first_process: whether this process is the one that speaks for all.
     """
 
     step: int
     checkpoint: Path
+    first_process: bool
 
 
 def train(
@@ -57,11 +59,8 @@ def train(
     """
     settings = request.settings
     processes = Processes(settings.device, settings.precision, settings.distributed)
-    try:
-        told = reporter if reporter is not None and processes.first else Silent()
-        return TrainingRun(request, auxiliaries, processes, told).go()
-    finally:
-        processes.close()
+    told = reporter if reporter is not None and processes.first else Silent()
+    return TrainingRun(request, auxiliaries, processes, told).go()
 
 
 class TrainingRun:
@@ -121,7 +120,8 @@ class TrainingRun:
             self._feed.close()
             if log is not None:
                 log.close()
-        return TrainResult(settings.steps, self._keeper.folder(settings.steps))
+        folder = self._keeper.folder(settings.steps)
+        return TrainResult(settings.steps, folder, self._processes.first)
 
     def _step(self, step: int, stop_asked: bool, log: MetricsLog | None) -> StepResult:
         settings, times = self._request.settings, self._feed.times
