@@ -29,6 +29,12 @@ what it leaves
   rollout.steps=[N,..]  roll the checkpoint out into evals/<step>/; also rollout.tasks=[a,b]
                         .split=select .episodes=N per task .seed=0 .workers=1
   arm=LABEL             free label for the rows
+alignment (Spatial Forcing)
+  align=sf teacher=NAME `sfbench list teachers`; its own keys as teacher.KEY=...
+  align.weight=0.5      of the alignment loss      align.layer=N|MODULE   default: 3/4 of the depth
+  align.images=policy   the teacher sees the policy's crops and colours; clean: it does not
+  align.cache=none      float32|bfloat16|float16|int8: compute the teacher's features once
+                        also align.norm align.position_scale align.resampling align.shift
 
 `vlm` pretrains a small model's vision and language layers on 2-D questions about rendered images of
 a suite: which patches show the named object, its colour, how many, left or right.
@@ -43,15 +49,19 @@ Exit status: 0 done; 2 refused, nothing was trained; 3 stopped part-way, run aga
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING
 
 from sfbench.cli.compose import Composed, compose_command
 from sfbench.errors import UsageError
-from sfbench.registry import SuiteRecipe
+from sfbench.registry import SuiteRecipe, TeacherRecipe, find_alignment, teachers
 from sfbench.training.request import TrainRequest
 from sfbench.training.settings import RolloutConfig, TrainSettings
+
+if TYPE_CHECKING:
+    from sfbench.training.auxiliary import Weighted
 
 RECIPES = ("sfbench.training.configs",)
 
@@ -62,6 +72,8 @@ class TrainConfig(TrainSettings):
 
     policy: Any = MISSING
     suite: Any = None
+    align: Any = None
+    teacher: Any = None
     dataset: str = ""
     start: str | None = None
     out: str | None = None
@@ -75,21 +87,43 @@ def command(arguments: Sequence[str]) -> int:
         from sfbench.cli import train_vlm
 
         return train_vlm.command(arguments[1:])
-    request = make_request(arguments)
+    composed = _compose(arguments)
+    request = _request(composed, arguments)
     # Building the request imports no torch, so that mistakes are told at once.
+    from sfbench.training.processes import leave_processes
     from sfbench.training.reporting import train_reporter
     from sfbench.training.run import train
 
-    result = train(request, reporter=train_reporter())
-    print(f"{result.step} steps done: {result.checkpoint}")
+    result = train(request, _auxiliaries(composed, request), train_reporter())
+    leave_processes()
+    if result.first_process:
+        print(f"{result.step} steps done: {result.checkpoint}")
     return 0
 
 
-def make_request(arguments: Sequence[str]) -> TrainRequest:
+def _compose(arguments: Sequence[str]) -> Composed:
+    composed = compose_command(
+        TrainConfig, ("policy",), arguments, RECIPES, ("suite", "align", "teacher")
+    )
+    if ("align" in composed.chosen) != ("teacher" in composed.chosen):
+        lacking = "align=sf" if "teacher" in composed.chosen else "teacher=NAME"
+        raise UsageError(
+            f"align= and teacher= go together; add {lacking}. Teachers: {', '.join(teachers())}"
+        )
+    return composed
+
+
+def _auxiliaries(composed: Composed, request: TrainRequest) -> "Sequence[Weighted]":
+    """What is trained besides the policy's own loss."""
+    if "align" not in composed.chosen:
+        return ()
+    make = resolve_name(find_alignment(composed.chosen["align"]).factory)
+    teacher = TeacherRecipe(composed.chosen["teacher"], composed.own.teacher)
+    return (make(composed.own.align, teacher, request),)
+
+
+def _request(composed: Composed, arguments: Sequence[str]) -> TrainRequest:
     """The run that the arguments ask for. Raises UsageError."""
-    named = [argument.partition("=")[0] for argument in arguments]
-    groups = ("policy", "suite") if "suite" in named else ("policy",)
-    composed = compose_command(TrainConfig, groups, arguments, RECIPES)
     config: TrainConfig = composed.own
     if not config.dataset:
         raise UsageError("dataset= is missing: name a folder of demonstrations")
