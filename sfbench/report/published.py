@@ -35,20 +35,30 @@ class PublishedRow:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """All published rows that belong to a report's suites."""
+    """What papers say of a report's suites.
+
+    Attributes:
+        rows: all that belong to its suites.
+        missing: what no source at hand says; a number is never filled in from memory.
+    """
 
     rows: Sequence[PublishedRow]
+    missing: Sequence[str] = ()
 
 
 def read_published(folder: Path, suites: Iterable[str]) -> Published:
     """Read every CSV of a folder; keeps rows of the given suites and of their family's mean.
+
+    What is missing stands in `missing.txt`, one thing a line.
 
     Raises:
         UsageError: a file whose columns or numbers are not as they should be.
     """
     wanted = set(suites) | {suite.partition("_")[0] for suite in suites}
     rows = [row for path in sorted(folder.glob("*.csv")) for row in _read(path)]
-    return Published([row for row in rows if row.suite in wanted])
+    absent = folder / "missing.txt"
+    missing = absent.read_text().splitlines() if absent.exists() else []
+    return Published([row for row in rows if row.suite in wanted], missing)
 
 
 def _read(path: Path) -> list[PublishedRow]:

@@ -138,6 +138,8 @@ def published_table(published: Published) -> Table | None:
         for row in published.rows
     ]  # fmt: skip
     note = "Numbers from papers, not measured here; n as the source says."
+    if published.missing:
+        note += f" Missing, since no source was at hand: {'; '.join(published.missing)}."
     return Table("Published", note, headings, lines)
 
 

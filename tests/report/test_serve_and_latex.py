@@ -10,7 +10,8 @@ import pytest
 
 from sfbench.report.write import Options, write_report
 from tests.conftest import start_cli
-from tests.report.test_report import played, write_run
+from tests.report.test_probe_and_losses import probe_rows, write_probe
+from tests.report.test_report import ROOT, played, write_run
 
 
 def test_serve_shows_the_page_on_loopback(tmp_path: Path) -> None:
@@ -30,12 +31,16 @@ def test_serve_shows_the_page_on_loopback(tmp_path: Path) -> None:
 def test_the_latex_compiles(tmp_path: Path) -> None:
     assert shutil.which("pdflatex"), "install Debian's texlive-latex-recommended"
     folders = [
-        write_run(tmp_path / "a", played("a_policy & 50%", 33)),
-        write_run(tmp_path / "b", played("b#{~^}\\", 12)),
+        write_run(tmp_path / f"{index}-{suite}", played(name, k, suite=suite, card=suite))
+        for index, (name, k) in enumerate(
+            [("a_policy & 50%", 33), ("b#{~^}\\", 12), ("<c>|$", 5), ("d", 1)]
+        )
+        for suite in ("libero_goal", "libero_10")
     ]
-    write_report(folders, tmp_path / "page", Options(tmp_path))
+    folders.append(write_probe(tmp_path / "probe", probe_rows("runs/a_b/8000")))
+    write_report(folders, tmp_path / "page", Options(ROOT / "results" / "published"))
     (tmp_path / "main.tex").write_text(
-        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}"
         "\\input{page/leaderboard.tex}\\end{document}"
     )
     done = subprocess.run(
