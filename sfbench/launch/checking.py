@@ -5,15 +5,19 @@ suite and policy with their settings; cells that differ only in what is planned 
 """
 
 import dataclasses
+from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sfbench.cli.compose import compose_command
+from sfbench.cli.eval import EvalConfig, make_request
+from sfbench.cli.serve import ServeConfig
 from sfbench.contracts import Split, Suite
-from sfbench.errors import UnknownNameError, UsageError
-from sfbench.launch.commands import eval_arguments, server_keys
+from sfbench.errors import MissingError, UnknownNameError, UsageError
+from sfbench.launch.commands import eval_arguments, server_keys, train_arguments
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage
 from sfbench.rollout.plan import Plan, PlanRequest, make_plan
@@ -32,6 +36,7 @@ class CellChecker:
         self._suites: dict[str, Suite] = {}
         self._plans: dict[str, Plan] = {}
         self._typed: dict[tuple[str, str], Any] = {}
+        self._schema = OmegaConf.structured(EvalConfig)
 
     def plans(self) -> dict[str, Plan]:
         """The whole plan of every evaluation, by cell.
@@ -46,6 +51,8 @@ class CellChecker:
                     found[cell.id] = self._plan(cell)
                 elif cell.stage is Stage.SERVE:
                     _check_server(cell)
+                elif cell.stage is Stage.TRAIN:
+                    self._check_training(cell)
             except UsageError as error:
                 raise UsageError(f"cell {cell.id}: {error}") from error
         return found
@@ -67,42 +74,42 @@ class CellChecker:
         return self._plans[plan_key]
 
     def _compose(self, cell: Cell) -> RunRequest:
-        from sfbench.cli.eval import make_request
-
         reach: dict[str, Any] = {}
         if cell.needs is not None and self._graph.cells[cell.needs].stage is Stage.SERVE:
             reach = server_keys({"host": "127.0.0.1", "port": 1})
         return make_request(eval_arguments(self._folder, self._graph, cell.tasks[0], reach))
 
+    def _check_training(self, cell: Cell) -> None:
+        """Ask whoever trains; a module with a train entry may have `check_arguments` beside it."""
+        entry = self._graph.train_entry
+        try:
+            resolve_name(entry)
+            check = getattr(import_module(entry.partition(":")[0]), "check_arguments", None)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise MissingError(f"train_entry={entry}: cannot import it: {error}") from error
+        if check is not None:
+            check(train_arguments(self._folder, cell))
+
     def _value(self, key: str, value: object) -> Any:  # noqa: ANN401 (of any type)
         """A value of a plan's key in the type that `sfbench eval` gives it. Raises UsageError."""
+        if key == "split":
+            if value not in list(Split):
+                raise UnknownNameError("value of split", str(value), list(Split))
+            return Split(str(value))
+        if key == "tasks" and isinstance(value, str):
+            value = [value]
         known = (key, repr(value))
         if known not in self._typed:
-            self._typed[known] = _typed_value(key, value)
+            try:
+                self._schema[key] = value
+            except OmegaConfBaseException as error:
+                raise UsageError(f"{key}={value}: {' '.join(str(error).split())}") from error
+            typed = self._schema[key]
+            self._typed[known] = tuple(typed) if OmegaConf.is_list(typed) else typed
         return self._typed[known]
 
 
-def _typed_value(key: str, value: object) -> Any:  # noqa: ANN401 (of any type)
-    from sfbench.cli.eval import EvalConfig
-
-    if key == "split":
-        if value not in list(Split):
-            raise UnknownNameError("value of split", str(value), list(Split))
-        return Split(str(value))
-    if key == "tasks" and isinstance(value, str):
-        value = [value]
-    config = OmegaConf.structured(EvalConfig)
-    try:
-        OmegaConf.update(config, key, value)
-        typed = OmegaConf.to_container(config)[key]  # type: ignore[index, call-overload]
-    except OmegaConfBaseException as error:
-        raise UsageError(f"{key}={value}: {' '.join(str(error).split())}") from error
-    return tuple(typed) if isinstance(typed, list) else typed
-
-
 def _check_server(cell: Cell) -> None:
-    from sfbench.cli.serve import ServeConfig
-
     for key in ("host", "port", "token", "token_env"):
         if key in cell.keys:
             raise UsageError(f"server.{key} is set by the sweep; leave it out")

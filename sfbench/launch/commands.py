@@ -46,5 +46,6 @@ def server_keys(server: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def train_arguments(folder: SweepFolder, cell: Cell) -> list[str]:
-    """Arguments of a training."""
-    return [*cell.arguments, as_argument("out", str(folder.cell(cell.id)))]
+    """Arguments of a training; it keeps the checkpoints that are evaluated."""
+    keys = {"keep": list(cell.steps), **cell.keys, "out": str(folder.cell(cell.id))}
+    return [as_argument(*item) for item in keys.items()]

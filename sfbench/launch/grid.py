@@ -12,6 +12,8 @@ from sfbench.contracts import stable_hash
 from sfbench.errors import UsageError
 
 _PLAIN = re.compile(r"[\w./:%@-]+")
+_OTHER = re.compile(r"null$|true$|false$|[+-]?(\d|\.\d|inf$|nan$)", re.IGNORECASE)
+"""Texts that would be read as something else than a text, without quotes."""
 _MAX_ID = 80
 
 
@@ -125,7 +127,9 @@ def _as_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(_as_text(item) for item in value) + "]"
     text = str(value)
-    if isinstance(value, str) and not _PLAIN.fullmatch(text):
-        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+    if isinstance(value, str) and (not _PLAIN.fullmatch(text) or _OTHER.match(text)):
+        # In Hydra's grammar backslashes count only before a quote, and so at the end.
+        escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)
+        tail = len(escaped) - len(escaped.rstrip("\\"))
+        return '"' + escaped + "\\" * tail + '"'
     return text

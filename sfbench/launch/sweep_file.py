@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 
@@ -105,7 +106,7 @@ def read_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
                 raw[key] = _member_name(key, raw[key], kind)
         merged = OmegaConf.merge(OmegaConf.structured(SweepConfig), OmegaConf.create(raw))
         config = OmegaConf.to_object(merged)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         text = " ".join(str(error.__cause__ or error).split())
         raise UsageError(f"{path}: {text}") from error
     assert isinstance(config, SweepConfig)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 NODES = ("n1", "n2")
-CPUS = 4
+CPUS = 2
 """Per node; claimed, not real, so that tasks of both nodes run at the same time."""
 
 _SBIN = ("/usr/sbin", "/usr/local/sbin")

@@ -1,0 +1,99 @@
+"""Sweeps in this process and on this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from sfbench.launch.folder import SweepFolder
+from sfbench.launch.on_this_machine import runner_process
+from tests.conftest import stable_rows
+from tests.launch.conftest import GRID, Sweep
+
+SMALL = """
+eval: {suite: toy, episodes: 2, workers: 1}
+grid:
+  arm:
+    chase: {policy: toy_chase, policy.noise: 3.0}
+    noisy: {policy: toy_faulty, policy.noise: 4.0}
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(sweep: Sweep) -> Iterator[None]:
+    """No background process outlives its test."""
+    yield
+    for path in sweep.folder.glob("*/runner"):
+        process = runner_process(SweepFolder(path.parent))
+        if process:
+            os.kill(process, signal.SIGTERM)
+
+
+def rows(sweep_folder: str) -> dict[str, list[str]]:
+    return {cell.name: stable_rows(cell) for cell in sorted(Path(sweep_folder, "cells").iterdir())}
+
+
+def test_debug_and_local_give_the_same_rows(sweep: Sweep) -> None:
+    sweep("submit", sweep.write(SMALL), "launcher=debug", "out=debug")
+    assert not (sweep.folder / "debug" / "runner").exists()
+    sweep("submit", "grid.yaml", "out=local", "shards=2", "parallel=2")
+    assert "8 / 8" in sweep("wait", "local", "every_s=0.2", "timeout_s=100")
+    assert rows("local") == rows("debug")
+    assert sum(map(len, rows("local").values())) == 8
+    assert Path("local/report/leaderboard.md").exists()
+    assert "chase" in sweep("collect", "local")
+    assert "nothing to submit" in sweep("resubmit", "local")
+
+
+def test_cancel_and_resubmit(sweep: Sweep) -> None:
+    sweep("submit", sweep.write(SMALL), "out=sweep", "parallel=1", "eval.suite.step_s=0.05")
+    journals = Path("sweep/cells/chase/episodes")
+    end_s = time.monotonic() + 60
+    while not (journals.exists() and any(path.stat().st_size for path in journals.iterdir())):
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    out = sweep("status", "sweep", status=3)
+    assert "0/1/0" in out
+    assert "3 tasks cancelled" in sweep("cancel", "sweep")
+    assert json.loads(Path("sweep/tasks/chase.0.json").read_text())["state"] == "stopped"
+    assert "0/0/1" in sweep("status", "sweep", status=3)
+    assert "0 tasks cancelled" in sweep("cancel", "sweep")
+    sweep("resubmit", "sweep", "parallel=2")
+    sweep("wait", "sweep", "every_s=0.2", "timeout_s=100")
+    assert all(len(found) == 4 for found in rows("sweep").values())
+
+
+def test_training_then_evaluation(sweep: Sweep) -> None:
+    """Each kept checkpoint of each training; the evaluation of one that failed says so."""
+    text = SMALL + "train_entry: sfbench_toy.training:command\ncheckpoints: [2]\n"
+    sweep("submit", sweep.write(text), "out=sweep", "train.fail=false", "eval.episodes=1",
+          "parallel=2")  # fmt: skip
+    sweep("wait", "sweep", "every_s=0.2", "timeout_s=100")
+    found = [json.loads(row) for cell in rows("sweep") if cell.endswith("-2")
+             for row in rows("sweep")[cell]]  # fmt: skip
+    assert len(found) == 4
+    assert all(row["checkpoint"].endswith("checkpoints/2") for row in found)
+
+    sweep("submit", "grid.yaml", "out=failed", "train.fail=true")
+    out = sweep("wait", "failed", "every_s=0.2", "lag_s=0.5", "timeout_s=100", status=3)
+    assert "the toy training fails" in out
+    assert "0 / 8" in out
+
+
+def test_status_lists_grids_from_another_session(sweep: Sweep) -> None:
+    """A sweep that was made by another process, read by this one."""
+    subprocess.run(
+        [sys.executable, "-m", "sfbench", "sweep", "submit", sweep.write(GRID), "out=sweep",
+         "eval.episodes=1"],
+        check=True, capture_output=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    with suppress(AssertionError):
+        sweep("status", "sweep", status=3)
+    assert "4 / 4" in sweep("wait", "sweep", "every_s=0.2", "timeout_s=100")
