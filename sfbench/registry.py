@@ -68,10 +68,16 @@ class PolicyPlugin(Plugin):
     Attributes:
         suite_preset: protocol preset that its checkpoints were made for, or None.
         trainable: `module:callable` that makes a Trainable; None for what cannot be trained.
+        reader: `module:callable` that makes a Reader, whose vision and language layers can be
+            pretrained; or None.
+        fetch: `module:callable` that takes a config instance whose `checkpoint` is set, fetches
+            what it names, and says in a line what there is now; None for what needs nothing.
     """
 
     suite_preset: str | None = None
     trainable: str | None = None
+    reader: str | None = None
+    fetch: str | None = None
 
     group: ClassVar[str] = "sfbench.policies"
 

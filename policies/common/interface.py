@@ -18,6 +18,7 @@ from sfbench.contracts import (
     VectorPart,
     VectorSpec,
 )
+from sfbench.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,29 @@ class Interface:
         cameras: names, in the model's order of views.
         orientation: of the images it was trained on.
         action: its action space.
-        state: its state vector.
+        state: its state vector; None if it reads none.
     """
 
     cameras: tuple[str, ...]
     orientation: Orientation
     action: ActionSpec
-    state: VectorSpec
+    state: VectorSpec | None
+
+    @property
+    def read_state(self) -> VectorSpec:
+        """The state vector of a model that cannot do without. Raises UsageError."""
+        if self.state is None:
+            raise UsageError("this model reads a state, and its data have none")
+        return self.state
+
+    @property
+    def grippers(self) -> tuple[slice, ...]:
+        """Where gripper numbers lie in an action."""
+        return tuple(
+            self.action.slice_of(part.name)
+            for part in self.action.parts
+            if part.quantity is Quantity.GRIPPER
+        )
 
     def given_orientations(self, env: EnvSpec) -> tuple[Orientation, ...]:
         """How the suite gives each view; the model's own orientation for a camera it lacks.
@@ -52,7 +69,9 @@ class Interface:
     def named_as(self, env: EnvSpec) -> Self:
         """The same, with the suite's own names for parts; their conventions are compared later."""
         return replace(
-            self, action=_renamed(self.action, env.action), state=_renamed(self.state, env.state)
+            self,
+            action=_renamed(self.action, env.action),
+            state=None if self.state is None else _renamed(self.state, env.state),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +80,7 @@ class Interface:
             "cameras": list(self.cameras),
             "orientation": self.orientation.value,
             "action": asdict(self.action),
-            "state": asdict(self.state),
+            "state": None if self.state is None else asdict(self.state),
         }
 
     @classmethod
@@ -72,7 +91,9 @@ class Interface:
             cameras=tuple(data["cameras"]),
             orientation=Orientation(data["orientation"]),
             action=ActionSpec(name=action["name"], hz=action["hz"], parts=_parts(action["parts"])),
-            state=VectorSpec(name=state["name"], parts=_parts(state["parts"])),
+            state=None
+            if state is None
+            else VectorSpec(name=state["name"], parts=_parts(state["parts"])),
         )
 
 

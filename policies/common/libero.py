@@ -1,7 +1,10 @@
 """What the published LIBERO data sets hold: action, state and orientation.
 
-Source: `examples/libero/main.py` in Physical-Intelligence/openpi at 15a9616.
+Source: `examples/libero/main.py` in Physical-Intelligence/openpi at 15a9616, and
+`experiments/robot/libero/run_libero_eval.py` in moojink/openvla-oft.
 """
+
+from collections.abc import Sequence
 
 from sfbench.contracts import (
     ActionSpec,
@@ -15,6 +18,8 @@ from sfbench.contracts import (
     VectorPart,
     VectorSpec,
 )
+
+from .interface import Interface
 
 SCENE_CAMERA, WRIST_CAMERA = "agentview", "robot0_eye_in_hand"
 ORIENTATION = Orientation.MIRRORED
@@ -80,3 +85,8 @@ STATE = VectorSpec(
         ),
     ),
 )
+
+
+def libero_interface(cameras: Sequence[str], state: VectorSpec | None) -> Interface:
+    """What a published LIBERO checkpoint reads and writes; `state` is STATE, or None."""
+    return Interface(cameras=tuple(cameras), orientation=ORIENTATION, action=ACTION, state=state)

@@ -15,12 +15,10 @@ from sfbench.contracts import (
     PolicySpec,
     RunsIn,
 )
-from sfbench.errors import PolicyError, UnknownNameError
+from sfbench.errors import PolicyError
 
 from .bundle import Bundle
 from .model import ModelInputs
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class OpenVlaPolicy:
@@ -87,20 +85,6 @@ class OpenVlaPolicy:
 def describe(name: str, checkpoint: str, card: dict[str, Json]) -> PolicySpec:
     """The part of a PolicySpec that settings determine."""
     return PolicySpec(name=name, runs_in=RunsIn.MAIN, checkpoint=checkpoint or None, card=card)
-
-
-def torch_dtype(name: str) -> torch.dtype:
-    """The dtype of that name. Raises UnknownNameError."""
-    if name not in _DTYPES:
-        raise UnknownNameError("dtype", name, _DTYPES)
-    return _DTYPES[name]
-
-
-def torch_device(name: str) -> str:
-    """The device to use; `auto` is a GPU where there is one."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
 
 
 def _card(bundle: Bundle) -> dict[str, Json]:

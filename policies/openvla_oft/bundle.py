@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from sfbench.contracts import Json
 from sfbench.errors import MissingError, UsageError
 
+from ..common.interface import Interface
 from .architecture import Architecture
-from .conventions import Interface
 from .initial import random_model
 from .keys import build_key_table
 from .loading import WeightSources, load_model

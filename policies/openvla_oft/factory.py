@@ -1,7 +1,5 @@
 """Building a policy from its settings."""
 
-import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +7,11 @@ import numpy as np
 from sfbench.contracts import Json, PolicyContext, VectorSpec
 from sfbench.errors import UnknownNameError, UsageError
 
-from .adapter import OpenVlaPolicy, describe, torch_device, torch_dtype
+from ..common.interface import suite_interface
+from ..common.libero import STATE, libero_interface
+from ..common.places import fingerprint, locate
+from ..common.runtime import torch_device, torch_dtype
+from .adapter import OpenVlaPolicy, describe
 from .architecture import Architecture
 from .bundle import (
     Bundle,
@@ -19,7 +21,6 @@ from .bundle import (
     load_bundle,
 )
 from .config import OpenVla7bConfig, OpenVlaOft7bConfig, SmallConfig
-from .conventions import libero_interface, suite_interface
 from .initial import random_model
 from .loading import WeightSources, load_model
 from .presets import OPENVLA_7B, OPENVLA_OFT_7B, OPENVLA_OFT_MICRO, OPENVLA_OFT_MINI
@@ -28,7 +29,7 @@ from .processing.images import ImageStep
 from .processing.prompt import BARE_PROMPT, OPENVLA_PROMPT
 from .processing.scaling import VectorStatistics
 from .processor import ProcessingConfig, Processor
-from .published import choose_statistics, locate, read_published
+from .published import FILES, choose_statistics, read_published
 from .tokenizer import WordTokenizer
 
 SMALL_PROCESSING = ProcessingConfig(
@@ -68,8 +69,8 @@ def published_bundle(config: OpenVla7bConfig, preset: Architecture) -> tuple[Bun
     Raises:
         MissingError, UsageError: see `loading` and `published`.
     """
-    folder = locate(config.checkpoint, config.revision)
-    base = locate(config.base_checkpoint) if config.base_checkpoint else None
+    folder = locate(config.checkpoint, FILES, config.revision)
+    base = locate(config.base_checkpoint, FILES) if config.base_checkpoint else None
     dtype, device = torch_dtype(config.dtype), torch_device(config.device)
     if is_own_folder(folder):
         return load_bundle(folder, dtype, device), WeightSources(folder).files()
@@ -79,7 +80,7 @@ def published_bundle(config: OpenVla7bConfig, preset: Architecture) -> tuple[Bun
     processor = Processor(
         libero_processing(config),
         files.architecture,
-        libero_interface(config.cameras, reads_state),
+        libero_interface(config.cameras, STATE if reads_state else None),
         files.tokenizer,
         action,
         state,
@@ -94,7 +95,7 @@ def random_published_bundle(config: OpenVla7bConfig, preset: Architecture, seed:
 
     Prompts have a word list's lengths instead of Llama's tokens, a few tokens shorter.
     """
-    interface = libero_interface(config.cameras, bool(preset.proprio_dim))
+    interface = libero_interface(config.cameras, STATE if preset.proprio_dim else None)
     room = preset.language.token_vocab - preset.action_bins
     processor = Processor(
         libero_processing(config),
@@ -129,7 +130,7 @@ def _small(
     _need_weights(name, config.checkpoint, config.random_weights_seed)
     dtype, device = torch_dtype(config.dtype), torch_device(config.device)
     if config.random_weights_seed is None:
-        folder = locate(config.checkpoint)
+        folder = locate(config.checkpoint, FILES)
         bundle = load_bundle(folder, dtype, device)
         card: dict[str, Json] = {"weights": fingerprint(WeightSources(folder).files())}
     else:
@@ -147,15 +148,6 @@ def _small(
         card = {"weights": f"random, seed {config.random_weights_seed}"}
     described = describe(name, config.checkpoint, card)
     return OpenVlaPolicy(bundle, context, described)
-
-
-def fingerprint(files: Iterable[Path]) -> str:
-    """16 hex digits of the SHA-256 over the contents of weight files, in order of name."""
-    total = hashlib.sha256()
-    for file in sorted(files, key=lambda path: path.name):
-        with file.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()[:16]
 
 
 def _need_weights(name: str, checkpoint: str, seed: int | None) -> None:

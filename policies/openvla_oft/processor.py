@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sfbench.contracts import Observation, Orientation
 from sfbench.errors import PolicyError, UsageError
 
+from ..common.interface import Interface
+from ..common.orientation import turn
 from .architecture import Architecture
-from .conventions import Interface
 from .model import ModelInputs
 from .processing.gripper import GripperRule, to_command, to_model
 from .processing.images import ImageStep, apply_steps, to_pixels
-from .processing.orientation import turn
 from .processing.prompt import check_template, fill
 from .processing.scaling import VectorStatistics
 from .tokenizer import PromptTokenizer

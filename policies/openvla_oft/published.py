@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 
 from .architecture import Architecture
 from .processing.scaling import VectorStatistics
 from .tokenizer import PromptTokenizer, load_tokenizer
 
-_FILES = ("*.json", "*.safetensors", "action_head--*.pt", "proprio_projector--*.pt", "*.yaml")
+FILES = ("*.json", "*.safetensors", "action_head--*.pt", "proprio_projector--*.pt", "*.yaml")
+"""What is fetched of a hub id."""
 _VISION_ID = "dinosiglip-vit-so-224px"
 
 
@@ -31,28 +29,6 @@ class PublishedFiles:
     architecture: Architecture
     statistics: Mapping[str, Mapping[str, Any]]
     tokenizer: PromptTokenizer
-
-
-def locate(source: str, revision: str = "") -> Path:
-    """The local folder of a checkpoint.
-
-    Args:
-        source: a folder, or a hub id such as `moojink/openvla-7b-oft-finetuned-libero-spatial`.
-        revision: of the hub id; empty is its newest.
-
-    Raises:
-        MissingError: it is not there, and cannot be fetched.
-    """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    try:
-        path = snapshot_download(source, revision=revision or None, allow_patterns=list(_FILES))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise MissingError(
-            f"checkpoint '{source}': no such folder, and not to be had from the hub ({error})"
-        ) from error
-    return Path(path)
 
 
 def read_published(folder: Path, base: Path | None, architecture: Architecture) -> PublishedFiles:

@@ -11,15 +11,16 @@ from torch import Tensor
 from sfbench.errors import MissingError, UsageError
 from sfbench.training.trainable import TrainableRequest
 
+from ..common.places import locate
 from ..common.runtime import torch_dtype
 from ..common.training import copy_matching
 from .architecture import Architecture
 from .bundle import Bundle, TrainingData, fresh, is_own_folder, load_bundle
-from .keys import build_key_table
+from .keys import KeyTable, build_key_table
 from .loading import WeightSources, load_model
 from .model import OpenVla
 from .processor import ProcessingConfig, Processor
-from .published import locate, read_published
+from .published import FILES, read_published
 from .tokenizer import WORD_FILE, PromptTokenizer, WordTokenizer, words_of
 
 VISION_AND_LANGUAGE = ("vision.", "projector.", "language.")
@@ -77,19 +78,14 @@ def started(
     return Bundle(bundle.model, processor)
 
 
-def save_start(bundle: Bundle, state: Mapping[str, Tensor], folder: Path) -> None:
-    """Write vision and language layers under published names, with the word list."""
-    architecture = bundle.processor.architecture
-    with torch.device("meta"):
-        plain = OpenVla(architecture)
-    table = build_key_table(architecture, plain)
+def save_start(table: KeyTable, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Write vision and language layers under published names; the word list lies beside them."""
     chosen = {
-        key: torch.cat([state[name] for name in names]).contiguous()
+        key: torch.cat([state[name] for name in names]).detach().cpu().contiguous()
         for key, names in table.targets.items()
         if names[0].startswith(VISION_AND_LANGUAGE)
     }
     save_file(chosen, folder / START_FILE, metadata={"format": "pt"})
-    bundle.processor.tokenizer.save(folder)
 
 
 def started_published(
@@ -105,7 +101,7 @@ def started_published(
             "training this policy starts from published weights: type start=openvla/openvla-7b, or "
             "start=FOLDER"
         )
-    folder, dtype = locate(request.start, request.config.revision), request.config.dtype
+    folder, dtype = locate(request.start, FILES, request.config.revision), request.config.dtype
     if is_own_folder(folder):
         bundle = load_bundle(folder, torch_dtype(dtype), "cpu")
         return bundle.processor.architecture, bundle.processor.tokenizer, bundle.model

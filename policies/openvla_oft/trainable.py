@@ -18,17 +18,17 @@ from sfbench.training.trainable import (
     VisualTap,
 )
 
-from ..common.interface import suite_interface as default_views
+from ..common.interface import Interface, suite_interface
+from ..common.libero import STATE, libero_interface
+from ..common.orientation import turn
 from ..common.training import check_demonstrations, given, refuse_weights, resized_views
 from .architecture import ActionHead, Architecture, Decoding
 from .bundle import Bundle, TrainingData, fresh
-from .conventions import Interface, libero_interface, suite_interface
 from .factory import SMALL_PROCESSING, libero_processing
 from .model import ModelInputs
 from .presets import OPENVLA_7B, OPENVLA_OFT_7B, OPENVLA_OFT_MICRO, OPENVLA_OFT_MINI
 from .processing.gripper import to_model
 from .processing.images import ImageStep, apply_steps
-from .processing.orientation import turn
 from .processing.prompt import fill
 from .processing.scaling import VectorStatistics
 from .processor import ProcessingConfig, Processor
@@ -139,9 +139,9 @@ def make_oft_7b(request: TrainableRequest) -> OpenVlaTrainable:
 def _small(name: str, preset: Architecture, request: TrainableRequest) -> OpenVlaTrainable:
     config = request.config
     refuse_weights(name, config.checkpoint, config.random_weights_seed)
-    cameras = default_views(request.env, config.cameras).cameras
-    interface = suite_interface(request.env, cameras)
-    check_demonstrations(name, request.env, cameras, (interface.action, interface.state))
+    interface = suite_interface(request.env, config.cameras)
+    vectors = (interface.action, interface.state)
+    check_demonstrations(name, request.env, interface.cameras, vectors)
     processing = SMALL_PROCESSING
     if request.random_crop:
         steps = (*processing.image_steps, ImageStep.CENTRE_CROP_90)
@@ -162,7 +162,8 @@ def _small(name: str, preset: Architecture, request: TrainableRequest) -> OpenVl
 def _large(name: str, preset: Architecture, request: TrainableRequest) -> OpenVlaTrainable:
     config = request.config
     refuse_weights(name, config.checkpoint, config.random_weights_seed)
-    interface = libero_interface(config.cameras, bool(preset.proprio_dim)).named_as(request.env)
+    interface = libero_interface(config.cameras, STATE if preset.proprio_dim else None)
+    interface = interface.named_as(request.env)
     vectors = (interface.action, interface.state)
     check_demonstrations(name, request.env, interface.cameras, vectors)
     processing = _large_processing(config.image_steps, request)

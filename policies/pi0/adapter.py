@@ -44,7 +44,7 @@ class Pi0Policy:
             described,
             cameras=interface.needs(env),
             action=interface.action,
-            state=interface.state,
+            state=interface.read_state,
             chunk_steps=steps,
             open_loop_steps=min(described.open_loop_steps, steps),
             card={**described.card, **_card(bundle)},

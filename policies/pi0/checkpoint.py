@@ -61,7 +61,7 @@ def published_bundle(
     interface = _interface(config, env, cameras)
     where = f"checkpoint {folder}"
     action = files.statistics_of(ACTION, interface.action.size, where)
-    state = files.statistics_of(STATE, interface.state.size, where)
+    state = files.statistics_of(STATE, interface.read_state.size, where)
     relative = (
         _relative_parts(files.relative, interface.action, where)
         if config.relative_parts is None
@@ -117,7 +117,7 @@ def random_bundle(config: Pi0Config, env: EnvSpec, seed: int) -> Bundle:
         interface,
         word_tokenizer((), PI0.prompt_tokens, PI0.vocab),
         bounds_of(interface.action),
-        bounds_of(interface.state),
+        bounds_of(interface.read_state),
     )
     model = random_model(PI0, seed, torch_dtype(config.dtype), torch_device(config.device))
     return Bundle(model, processor)
@@ -202,13 +202,19 @@ def _relative_parts(mask: Sequence[bool], action: VectorSpec, where: str) -> tup
     return tuple(chosen)
 
 
+def tokenizer_folder(folder: Path, source: str) -> Path:
+    """The checkpoint's own folder if it has a tokenizer, else `source`'s. Raises MissingError."""
+    if (folder / TOKENIZER_FILE).is_file():
+        return folder
+    try:
+        return locate(source, (TOKENIZER_FILE,))
+    except MissingError as error:
+        raise MissingError(
+            f"the checkpoint has no {TOKENIZER_FILE}. {error}. Accept PaliGemma's licence on "
+            f"the hub and log in, or type policy.tokenizer=FOLDER with that file"
+        ) from error
+
+
 def _tokenizer(folder: Path, source: str, architecture: Architecture) -> PromptTokenizer:
-    if not (folder / TOKENIZER_FILE).is_file():
-        try:
-            folder = locate(source, (TOKENIZER_FILE,))
-        except MissingError as error:
-            raise MissingError(
-                f"the checkpoint has no {TOKENIZER_FILE}. {error}. Accept PaliGemma's licence on "
-                f"the hub and log in, or type policy.tokenizer=FOLDER with that file"
-            ) from error
-    return load_tokenizer(folder, architecture.prompt_tokens, architecture.vocab)
+    place = tokenizer_folder(folder, source)
+    return load_tokenizer(place, architecture.prompt_tokens, architecture.vocab)

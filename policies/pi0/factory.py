@@ -77,7 +77,7 @@ def _untrained(
         interface=interface,
         instructions=(),
         action_statistics=bounds_of(interface.action),
-        state_statistics=bounds_of(interface.state),
+        state_statistics=bounds_of(interface.read_state),
     )
     bundle = fresh(preset, SMALL_PROCESSING, data, seed)
     bundle.model.place(torch_device(config.device), torch_dtype(config.dtype))

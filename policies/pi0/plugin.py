@@ -10,6 +10,7 @@ PI0 = PolicyPlugin(
     summary="π0 (3B) in LeRobot's format: flow matching, chunks of 50 or 10 actions",
     factory=f"{_HERE}.factory:make_pi0",
     trainable=f"{_HERE}.trainable:make_full",
+    fetch=f"{_HERE}.fetching:fetch",
     config=f"{_HERE}.config:Pi0Config",
     suite_preset="openpi",
 )

@@ -78,7 +78,7 @@ class Processor:
         architecture, interface = self.architecture, self.interface
         rooms = {
             "action": (interface.action, self.action_statistics, architecture.action_width),
-            "state": (interface.state, self.state_statistics, architecture.state_width),
+            "state": (interface.read_state, self.state_statistics, architecture.state_width),
         }
         wrong = []
         for name, (spec, statistics, room) in rooms.items():
@@ -97,7 +97,7 @@ class Processor:
     def relative(self) -> tuple[bool, ...]:
         """Which action numbers are differences from the state."""
         interface = self.interface
-        return relative_mask(self.config.relative_parts, interface.action, interface.state)
+        return relative_mask(self.config.relative_parts, interface.action, interface.read_state)
 
     def inputs(
         self,

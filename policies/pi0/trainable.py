@@ -152,12 +152,12 @@ def make_full(request: TrainableRequest) -> Pi0Trainable:
             "start=FOLDER"
         )
     interface = chosen_interface(config, request.env).named_as(request.env)
-    vectors = (interface.action, interface.state)
+    vectors = (interface.action, interface.read_state)
     check_demonstrations("pi0", request.env, interface.cameras, vectors)
     processing = ProcessingConfig(
         resize=resize_of(config.resize), relative_parts=tuple(config.relative_parts or ())
     )
-    mask = relative_mask(processing.relative_parts, interface.action, interface.state)
+    mask = relative_mask(processing.relative_parts, interface.action, interface.read_state)
     relative = to_relative(request.actions[:, None], request.states, mask)[:, 0]
     data = TrainingData(
         interface=interface,
@@ -173,7 +173,7 @@ def _small(name: str, preset: Architecture, request: TrainableRequest) -> Pi0Tra
     config = request.config
     refuse_weights(name, config.checkpoint, config.random_weights_seed)
     interface = suite_interface(request.env, config.cameras)
-    vectors = (interface.action, interface.state)
+    vectors = (interface.action, interface.read_state)
     check_demonstrations(name, request.env, interface.cameras, vectors)
     data = TrainingData(
         interface=interface,

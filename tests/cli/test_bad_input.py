@@ -87,6 +87,12 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "report to nowhere": (("report", "run"), "-o DIR"),
     "report of no folder": (("report", "nowhere", "-o", "page"), "nowhere is no folder"),
     "doctor of an unknown suite": (("doctor", "suite=toi"), "Did you mean 'toy'?"),
+    "fetch of nothing": (("fetch",), "type suite=NAME, policy=NAME"),
+    "fetch of no weights": (("fetch", "policy=openvla_oft_7b"), "checkpoint=HUB_ID"),
+    "fetch of weights for nothing": (
+        ("fetch", "suite=toy", "checkpoint=x"),
+        "type policy=NAME too",
+    ),
     "bench of the unknown": (("bench", "roll"), "rollout"),
     "bench of zero blocks": (("bench", "rollout", "suite=toy", "blocks=0"), "allowed 1 or more"),
 }

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from sfbench_policies.openvla_oft.conventions import LIBERO_ACTION, LIBERO_CAMERAS, LIBERO_STATE
+from sfbench_policies.common.libero import ACTION, SCENE_CAMERA, STATE, WRIST_CAMERA
 
 from sfbench.contracts import (
     ActionSpec,
@@ -26,13 +26,13 @@ from sfbench.contracts import (
 
 def libero_env(orientation: Orientation = Orientation.MIRRORED, camera_px: int = 256) -> EnvSpec:
     """LIBERO's conventions, with names of its own for the parts."""
-    action = tuple(replace(part, name=f"action_{part.name}") for part in LIBERO_ACTION.parts)
+    action = tuple(replace(part, name=f"action_{part.name}") for part in ACTION.parts)
     return EnvSpec(
-        action=replace(LIBERO_ACTION, parts=action),
-        state=LIBERO_STATE,
+        action=replace(ACTION, parts=action),
+        state=STATE,
         cameras=tuple(
             CameraSpec(name=name, height=camera_px, width=camera_px, orientation=orientation)
-            for name in LIBERO_CAMERAS
+            for name in (SCENE_CAMERA, WRIST_CAMERA)
         ),
         video_camera="agentview",
     )
@@ -67,16 +67,16 @@ def _arm(side: str) -> tuple[VectorPart, ...]:
 
 
 def bimanual_env() -> EnvSpec:
-    """Two arms, 16 action and state numbers, three cameras of 128 px."""
+    """Two arms, 16 action and state numbers, three cameras of 128 px and one for videos."""
     parts = (*_arm("left"), *_arm("right"))
     return EnvSpec(
         action=ActionSpec(name="action", parts=parts, hz=10.0),
         state=VectorSpec(name="state", parts=parts),
         cameras=tuple(
             CameraSpec(name=name, height=128, width=128)
-            for name in ("head_camera", "left_camera", "right_camera")
+            for name in ("head_camera", "left_camera", "right_camera", "front_camera")
         ),
-        video_camera="head_camera",
+        video_camera="front_camera",
     )
 
 

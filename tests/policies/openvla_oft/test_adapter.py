@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sfbench_policies.common.libero import SCENE_CAMERA, STATE, WRIST_CAMERA, libero_interface
 from sfbench_policies.openvla_oft.adapter import OpenVlaPolicy, describe
 from sfbench_policies.openvla_oft.config import OpenVla7bConfig, OpenVlaOft7bConfig, SmallConfig
-from sfbench_policies.openvla_oft.conventions import LIBERO_CAMERAS, libero_interface
 from sfbench_policies.openvla_oft.factory import (
     make_openvla_oft_7b,
     make_openvla_oft_micro,
@@ -54,6 +54,7 @@ from tests.policies.openvla_oft.suite_specs import (
     libero_env,
 )
 
+CAMERAS = (SCENE_CAMERA, WRIST_CAMERA)
 TEXTS = ("Pick up the bowl", "place it", "pick up the bowl and place it")
 STATISTICS = tiny.STATISTICS["tiny_no_noops"]
 
@@ -87,7 +88,7 @@ def processor(tmp_path_factory: pytest.TempPathFactory) -> Processor:
             image_steps=LIBERO_STEPS, prompt=OPENVLA_PROMPT, gripper=GripperRule.OPEN_ONE
         ),
         OPENVLA_OFT_7B,
-        libero_interface(LIBERO_CAMERAS, reads_state=True),
+        libero_interface(CAMERAS, STATE),
         LlamaTokenizer(file, 32000, 256),
         VectorStatistics.from_json(STATISTICS["action"], "action"),
         VectorStatistics.from_json(STATISTICS["proprio"], "proprio"),
@@ -99,7 +100,7 @@ def processor(tmp_path_factory: pytest.TempPathFactory) -> Processor:
 
 def test_an_observation_becomes_the_reference_s_tensors(processor: Processor) -> None:
     raw, want = tiny.observation(), fixture("reference_processing.npz")
-    seen = Observation({name: raw[name] for name in LIBERO_CAMERAS}, want["state"])
+    seen = Observation({name: raw[name] for name in CAMERAS}, want["state"])
     given = (Orientation.BOTTOM_UP,) * 2
     inputs = processor.inputs([seen], ["Pick up the bowl"], given)
     assert inputs.pixels_BVTCHW.shape == (1, 2, 2, 3, 224, 224)
@@ -142,7 +143,7 @@ def test_spec(policy: OpenVlaPolicy) -> None:
     check_compatible(env, policy.spec)
     assert policy.spec.runs_in is RunsIn.MAIN
     assert (policy.spec.chunk_steps, policy.spec.open_loop_steps) == (8, 8)
-    assert [need.name for need in policy.spec.cameras] == list(LIBERO_CAMERAS)
+    assert [need.name for need in policy.spec.cameras] == list(CAMERAS)
     assert policy.spec.card["image_steps"] == ["jpeg_95", "lanczos3", "centre_crop_90"]
     assert policy.spec.card["dtype"] == "float32"
 
@@ -213,7 +214,7 @@ def test_any_orientation_of_a_camera_gives_the_same_actions(tmp_path: Path) -> N
 def test_both_views_and_the_state_matter(policy: OpenVlaPolicy) -> None:
     seen, other = fake_observation(libero_env(), 0), fake_observation(libero_env(), 1)
     before = policy.act([seen], [0])[0]
-    for name in LIBERO_CAMERAS:
+    for name in CAMERAS:
         images = {**seen.images, name: other.images[name]}
         assert not np.array_equal(policy.act([Observation(images, seen.state)], [0])[0], before)
     assert not np.array_equal(policy.act([Observation(seen.images, other.state)], [0])[0], before)

@@ -13,13 +13,14 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sfbench_policies.common.places import fingerprint, locate
 from sfbench_policies.openvla_oft.config import OpenVla7bConfig, OpenVlaOft7bConfig
-from sfbench_policies.openvla_oft.factory import fingerprint, published_bundle
+from sfbench_policies.openvla_oft.factory import published_bundle
 from sfbench_policies.openvla_oft.keys import build_key_table
 from sfbench_policies.openvla_oft.loading import WeightSources, load_model
 from sfbench_policies.openvla_oft.model import OpenVla
 from sfbench_policies.openvla_oft.presets import OPENVLA_7B, OPENVLA_OFT_7B
-from sfbench_policies.openvla_oft.published import locate
+from sfbench_policies.openvla_oft.published import FILES
 
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 from tests.policies.openvla_oft.published import (
@@ -336,8 +337,8 @@ def test_a_hub_id_is_found_in_the_cache_without_network(folder: Path, tmp_path: 
     (cache / "refs" / "main").write_text("abc123")
     shutil.copytree(folder, cache / "snapshots" / "abc123")
     code = (
-        "from sfbench_policies.openvla_oft.published import locate\n"
-        "print(locate('someone/openvla-oft-tiny'))"
+        "from sfbench_policies.common.places import locate\n"
+        "print(locate('someone/openvla-oft-tiny', ['*.json']))"
     )
     env = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
@@ -348,4 +349,4 @@ def test_a_hub_id_is_found_in_the_cache_without_network(folder: Path, tmp_path: 
 
 def test_what_is_nowhere_is_explained(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="no such folder"):
-        locate(str(tmp_path / "nothing" / "at" / "all"))
+        locate(str(tmp_path / "nothing" / "at" / "all"), FILES)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sfbench_policies.common.orientation import turn
 from sfbench_policies.openvla_oft.action_tokens import ActionTokens
 from sfbench_policies.openvla_oft.processing.crop import centre_crop
 from sfbench_policies.openvla_oft.processing.gripper import GripperRule, to_command, to_model
@@ -13,7 +14,6 @@ from sfbench_policies.openvla_oft.processing.images import (
     to_pixels,
 )
 from sfbench_policies.openvla_oft.processing.jpeg import jpeg_round_trip
-from sfbench_policies.openvla_oft.processing.orientation import turn
 from sfbench_policies.openvla_oft.processing.prompt import OPENVLA_PROMPT, check_template, fill
 from sfbench_policies.openvla_oft.processing.resize import lanczos3
 from sfbench_policies.openvla_oft.processing.scaling import VectorStatistics
