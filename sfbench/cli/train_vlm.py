@@ -1,0 +1,125 @@
+"""`sfbench train vlm`: start weights from 2-D questions; see `train` for the keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from omegaconf import MISSING
+
+from sfbench.cli.compose import Composed, compose_command
+from sfbench.contracts import Suite
+from sfbench.errors import UsageError
+from sfbench.registry import SuiteRecipe, find_policy, policies
+
+
+@dataclass
+class VlmConfig:
+    """The keys of `sfbench train vlm`; the usage text of `train` describes them."""
+
+    suite: Any = MISSING
+    policy: Any = MISSING
+    out: str = ""
+    tasks: list[str] | None = None
+    cameras: list[str] = field(default_factory=list)
+    scenes: int = 400
+    steps: int = 1000
+    batch_size: int = 32
+    lr: float = 1e-3
+    seed: int = 0
+    device: str = "auto"
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Run `sfbench train vlm`."""
+    composed = compose_command(VlmConfig, ("suite", "policy"), arguments)
+    config: VlmConfig = composed.own
+    _check(config, composed.chosen["policy"])
+    suite = SuiteRecipe(composed.chosen["suite"], config.suite).build()
+    suite.preflight()
+    _pretrain(config, composed, suite)
+    return 0
+
+
+def _check(config: VlmConfig, policy: str) -> None:
+    if not config.out:
+        raise UsageError("out= is missing: name the folder for the start weights")
+    if Path(config.out).exists():
+        raise UsageError(f"out={config.out} exists; name another folder, or remove it")
+    if config.scenes < 2:
+        raise UsageError(f"scenes={config.scenes}: allowed 2 or more")
+    if find_policy(policy).reader is None:
+        names = [name for name, plugin in policies().items() if plugin.reader is not None]
+        raise UsageError(
+            f"policy '{policy}' cannot be pretrained on 2-D questions; those that can: "
+            + ", ".join(names)
+        )
+
+
+def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> None:
+    import torch
+
+    from sfbench.training.reporting import train_reporter
+    from sfbench.training.vlm.pictures import render
+    from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining
+    from sfbench.training.vlm.questions import ANSWERS, WORDS, kind_of, spoken
+    from sfbench.training.vlm.reader import Reader, ReaderRequest
+
+    settings = VlmSettings(
+        steps=config.steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed
+    )
+    reporter = train_reporter()
+    cameras = tuple(config.cameras) or _views(suite)
+    tasks = config.tasks or list(suite.tasks)
+    pictures = render(suite, tasks, cameras, config.scenes, reporter.on_event)
+    names = {name for picture in pictures for name in picture.names}
+    things = {spoken(form) for name in names for form in (name, kind_of(name))}
+    wordings = [
+        text
+        for task in tasks
+        for text in (*suite.tasks[task].instructions, *suite.tasks[task].unseen_instructions)
+    ]
+    plugin = find_policy(composed.chosen["policy"])
+    assert plugin.reader is not None, "checked before"
+    request = ReaderRequest(
+        config=config.policy,
+        cameras=cameras,
+        texts=(*wordings, *sorted(things), *WORDS, *ANSWERS),
+        seed=config.seed,
+    )
+    reader: Reader = resolve_name(plugin.reader)(request)
+    device = _device(config.device, torch.cuda.is_available())
+    training = VlmTraining(reader, pictures, cameras, settings, torch.device(device))
+    card = {
+        "policy": plugin.name,
+        "suite": composed.chosen["suite"],
+        "tasks": tasks,
+        "cameras": list(cameras),
+        "pictures": len(pictures),
+        "steps": config.steps,
+        "batch_size": config.batch_size,
+        "lr": config.lr,
+        "seed": config.seed,
+    }
+    scores = training.run(Path(config.out), reporter, card)
+    print(
+        f"{config.out}: on pictures not trained on, patches that show the named thing are found "
+        f"with an IoU of {scores.places_iou:.2f}; {scores.answers_right:.0%} of the other "
+        f"questions are answered right (the most common answer alone: {scores.most_common:.0%})"
+    )
+
+
+def _views(suite: Suite) -> tuple[str, ...]:
+    """All cameras, less the one that videos show where at least two others are left."""
+    names = [camera.name for camera in suite.env_spec.cameras]
+    others = [name for name in names if name != suite.env_spec.video_camera]
+    return tuple(others if len(others) > 1 else names)
+
+
+def _device(text: str, gpu: bool) -> str:
+    if text == "cuda" and not gpu:
+        raise UsageError("device=cuda: torch finds no GPU here; use device=cpu or device=auto")
+    if text not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"device={text}: allowed auto, cpu, cuda")
+    return ("cuda" if gpu else "cpu") if text == "auto" else text

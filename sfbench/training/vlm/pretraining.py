@@ -1,0 +1,215 @@
+"""The loop: pictures and questions in, a folder of start weights out."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfbench.errors import StoppedError, UsageError
+from sfbench.rollout.seeds import derive_seed
+from sfbench.training.checkpoint import written_whole
+from sfbench.training.metrics import METRICS_FILE
+from sfbench.training.optimisation import clip, learning_rate, make_optimiser, set_learning_rate
+from sfbench.training.reporting import TrainReporter
+from sfbench.training.settings import OptimiserConfig
+from sfbench.training.streams import global_stream
+from sfbench.training.vlm.pictures import Picture
+from sfbench.training.vlm.questions import ANSWERS, Question, ask
+from sfbench.training.vlm.reader import Reader
+
+CARD_FILE = "vlm.yaml"
+_HELD_OUT = 10
+"""One picture in this many is kept for the test."""
+_TESTED = 256
+"""Questions of the test."""
+_SEEN_SHARE = 0.5
+"""Share of a patch's pixels from which on it counts as showing a thing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VlmSettings:
+    """How it trains.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: questions of a step.
+        lr: highest learning rate; it rises over a twentieth of the steps, and falls as a cosine.
+        seed: of heads, questions and their order.
+    """
+
+    steps: int = 1000
+    batch_size: int = 32
+    lr: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers outside their range. Raises UsageError."""
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}={getattr(self, name)}: allowed 1 or more")
+        if self.lr <= 0:
+            raise UsageError(f"lr={self.lr}: allowed more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class VlmScores:
+    """Of questions about pictures that were not trained on.
+
+    Attributes:
+        places_iou: intersection over union of found and true patches, over all `where` questions.
+        answers_right: share of the other questions that were answered right.
+        most_common: share that the most common answer alone would get right.
+    """
+
+    places_iou: float
+    answers_right: float
+    most_common: float
+
+
+class Heads(nn.Module):
+    """What reads places and answers off hidden states; thrown away after pretraining."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.places = nn.Linear(width, 1)
+        self.answers = nn.Linear(width, len(ANSWERS))
+
+
+class VlmTraining:
+    """Pictures, a reader, and heads on it."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        pictures: Sequence[Picture],
+        cameras: Sequence[str],
+        settings: VlmSettings,
+        device: torch.device,
+    ) -> None:
+        self._reader, self._cameras, self._settings = reader, tuple(cameras), settings
+        self._device = device
+        order = np.random.default_rng(derive_seed("held out", settings.seed))
+        mixed = [pictures[index] for index in order.permutation(len(pictures))]
+        held_out = max(len(mixed) // _HELD_OUT, 1)
+        if held_out == len(mixed):
+            raise UsageError("scenes: allowed 2 or more pictures, one of them for the test")
+        self._test, self._train = mixed[:held_out], mixed[held_out:]
+        with global_stream("vlm heads", settings.seed):
+            self._heads = Heads(reader.width).to(device)
+        reader.module.to(device)
+        self._optimiser_config = OptimiserConfig(
+            lr=settings.lr, schedule="cosine", warmup_steps=max(settings.steps // 20, 1)
+        )
+
+    def run(self, out: Path, reporter: TrainReporter, card: dict[str, Any]) -> VlmScores:
+        """Train, test, and write the folder.
+
+        Args:
+            out: the folder; it gets its name when it is complete.
+            reporter: is told how it goes.
+            card: what is written down beside the scores.
+
+        Raises:
+            StoppedError: a loss is not finite, or the folder cannot be written.
+        """
+        settings, module = self._settings, self._reader.module
+        parameters = [*module.parameters(), *self._heads.parameters()]
+        optimiser = make_optimiser(parameters, self._optimiser_config)
+        lines = []
+        module.train()
+        reporter.on_start(0, settings.steps)
+        for step in range(1, settings.steps + 1):
+            start_s = time.perf_counter()
+            rate = learning_rate(self._optimiser_config, step, settings.steps)
+            set_learning_rate(optimiser, rate)
+            losses = self._losses(self._draw(self._train, "ask", step, settings.batch_size))
+            total = torch.stack(list(losses.values())).sum()
+            if not bool(torch.isfinite(total)):
+                raise StoppedError(f"the loss of step {step} is not finite; lower lr")
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[no-untyped-call]
+            clip(parameters, self._optimiser_config.clip_norm)
+            optimiser.step()
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            spent_s = time.perf_counter() - start_s
+            lines.append({"step": step, "losses": values, "lr": rate, "step_s": spent_s})
+            reporter.on_step(step, float(total.detach()))
+        scores = self.test()
+        reporter.on_end()
+        with written_whole(out) as folder:
+            self._reader.save(folder)
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            (folder / METRICS_FILE).write_text(text, encoding="utf-8")
+            document = {**card, "scores": {name: getattr(scores, name) for name in _SCORES}}
+            text = yaml.safe_dump(document, sort_keys=False)
+            (folder / CARD_FILE).write_text(text, encoding="utf-8")
+        return scores
+
+    @torch.no_grad()
+    def test(self) -> VlmScores:
+        """Ask about the pictures that are kept for it."""
+        self._reader.module.eval()
+        both = either = right = 0.0
+        answers: list[int] = []
+        size = self._settings.batch_size
+        for part in range(-(-_TESTED // size)):
+            asked = self._draw(self._test, "test", part, size)
+            places, scores = self._predict(asked)
+            for row, (_, question) in enumerate(asked):
+                if question.places is None:
+                    answers.append(question.answer)
+                    right += int(scores[row].argmax()) == question.answer
+                    continue
+                true = torch.from_numpy(question.places).flatten(1) > _SEEN_SHARE
+                found = places[row].cpu() > 0
+                both += float((true & found).sum())
+                either += float((true | found).sum())
+        count = max(len(answers), 1)
+        common = max((answers.count(one) for one in set(answers)), default=0)
+        return VlmScores(both / max(either, 1.0), right / count, common / count)
+
+    def _draw(
+        self, pictures: Sequence[Picture], stream: str, step: int, count: int
+    ) -> list[tuple[Picture, Question]]:
+        random = np.random.default_rng(derive_seed(stream, self._settings.seed, step))
+        chosen = [pictures[int(index)] for index in random.integers(len(pictures), size=count)]
+        grid = self._reader.grid
+        return [(picture, ask(picture, self._cameras, grid, random)) for picture in chosen]
+
+    def _predict(self, asked: Sequence[tuple[Picture, Question]]) -> tuple[Tensor, Tensor]:
+        """Scores of patches [B, V, P] and of answers [B, len(ANSWERS)]."""
+        images = {
+            name: np.stack([picture.images[name] for picture, _ in asked]) for name in self._cameras
+        }
+        views = torch.from_numpy(np.ascontiguousarray(self._reader.views(images)))
+        pixels = views.to(self._device).permute(0, 1, 4, 2, 3).float() / 255
+        texts = [question.text for _, question in asked]
+        tokens, summary = self._reader.read(pixels, texts)
+        return self._heads.places(tokens)[..., 0], self._heads.answers(summary)
+
+    def _losses(self, asked: Sequence[tuple[Picture, Question]]) -> dict[str, Tensor]:
+        places, scores = self._predict(asked)
+        about_places = [row for row, (_, one) in enumerate(asked) if one.places is not None]
+        others = [row for row, (_, one) in enumerate(asked) if one.places is None]
+        losses = {}
+        if about_places:
+            shares = [one.places for _, one in asked if one.places is not None]
+            wanted = torch.from_numpy(np.stack(shares)).flatten(2).to(self._device)
+            losses["places"] = functional.binary_cross_entropy_with_logits(
+                places[about_places].float(), wanted
+            )
+        if others:
+            right = torch.tensor([asked[row][1].answer for row in others], device=self._device)
+            losses["answers"] = functional.cross_entropy(scores[others].float(), right)
+        return losses
+
+
+_SCORES = ("places_iou", "answers_right", "most_common")
