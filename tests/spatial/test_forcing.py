@@ -15,14 +15,21 @@ from sfbench.demos.dataset import Dataset, open_dataset
 from sfbench.errors import UsageError
 from sfbench.spatial.forcing import NAME, AlignedRun, SpatialForcing
 from sfbench.spatial.settings import AlignSettings
-from sfbench.spatial.teachers.config import PointmapTeacherConfig, RandomTeacherConfig
+from sfbench.spatial.teachers.config import (
+    PointmapTeacherConfig,
+    RandomTeacherConfig,
+    VggtTeacherConfig,
+)
 from sfbench.spatial.teachers.contract import Features, Scene, Teacher
 from sfbench.spatial.teachers.plain import PointmapTeacher, RandomTeacher
+from sfbench.spatial.teachers.vggt import make_vggt
+from sfbench.spatial.vggt.loading import save_vggt
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.request import TrainRequest
 from sfbench.training.run import TrainResult, train
 from sfbench.training.settings import AugmentConfig, LoraConfig
 from tests.spatial import toys
+from tests.spatial.published import tiny_vggt
 from tests.training.runs import numbers, request
 
 FAMILIES = ("openvla_oft_micro", "pi0_micro")
@@ -165,6 +172,18 @@ def test_the_oracle_reads_true_points(family: str, folder: Path, tmp_path: Path)
     trained(request(folder, tmp_path / "run", policy=family, steps=5), teacher)
     cosines = [line["losses"]["align/cosine"] for line in numbers(tmp_path / "run")]
     assert cosines[-1] < cosines[0]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_mixed_precision_with_vggt(dtype: str, folder: Path, tmp_path: Path) -> None:
+    save_vggt(tiny_vggt("oblong"), tmp_path / "vggt", torch.float32)
+    config = VggtTeacherConfig(checkpoint=str(tmp_path / "vggt"), dtype=dtype)
+    cosines = {}
+    for precision in ("no", "bf16"):
+        asked = request(folder, tmp_path / precision, steps=1, precision=precision)
+        trained(asked, make_vggt(config))
+        cosines[precision] = numbers(tmp_path / precision)[0]["losses"]["align/cosine"]
+    assert cosines["bf16"] == pytest.approx(cosines["no"], abs=0.02)
 
 
 def test_padding_is_no_target(tmp_path: Path) -> None:

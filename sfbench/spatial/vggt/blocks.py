@@ -75,6 +75,8 @@ class Attention(nn.Module):
         queries, keys = self.q_norm(queries), self.k_norm(keys)
         if rotary is not None:
             queries, keys = rotary.turn(queries), rotary.turn(keys)
+        # Under autocast norms and rotations come out in float32.
+        queries, keys = queries.to(values.dtype), keys.to(values.dtype)
         mixed = functional.scaled_dot_product_attention(queries, keys, values)
         out: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
         return out
