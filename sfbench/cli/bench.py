@@ -1,4 +1,4 @@
-"""usage: sfbench bench rollout|policy suite=NAME [key=value ...] | sfbench bench FAMILY [...]
+"""usage: sfbench bench rollout|policy|train suite=NAME [key=value ...] | sfbench bench FAMILY [...]
 
 A family of suites, such as libero, may have a benchmark of its own.
 
@@ -26,13 +26,23 @@ second, and memory, for several batch sizes in turn.
   preset=NAME        the suite's protocol preset, where it has some
   batches=[1,2,4,8]  observations of a call
   calls=20           measured calls of each batch size
+
+`train` measures training steps on made-up demonstrations of a suite's sizes: time, samples a
+second, waiting for the loader, memory, and FLOP against a plain matrix product's.
+
+  suite=NAME         what demonstrations look like; its own keys as suite.KEY=...
+  policies=[a,b]     several model scales, one after the other
+  dataset=DIR        real demonstrations instead, so that the loader is measured too
+  start=DIR|ID       weights, for policies that need some
+  batch_size=16 micro_batch=N precision=no|bf16 device=auto lora.rank=0 loader_workers=0
+  steps=10           measured steps of each policy
 """  # noqa: D415 (a usage text)
 
 from collections.abc import Sequence
 
-from sfbench.cli import bench_family, bench_policy, bench_rollout
+from sfbench.cli import bench_family, bench_policy, bench_rollout, bench_train
 
-KINDS = {"rollout": bench_rollout.run, "policy": bench_policy.run}
+KINDS = {"rollout": bench_rollout.run, "policy": bench_policy.run, "train": bench_train.run}
 
 
 def command(arguments: Sequence[str]) -> int:
