@@ -1,12 +1,13 @@
 # Everything a user types. Each target sets up what it needs on a fresh Debian or Ubuntu machine.
 .DELETE_ON_ERROR:
-.PHONY: help setup gl demo test test-coverage test-libero-full test-peers test-system check clean
+.PHONY: help setup gl demo test test-coverage test-libero-full test-peers test-slurm test-system check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell command -v $(p) 2>/dev/null)))
 # skip: keep the installed torch; otherwise a requirement, such as torch==2.13.0
 TORCH ?= torch==2.13.0
+SLURM_PACKAGES := slurm-wlm munge
 GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libosmesa6
 DEMO := results/runs/demo
 
@@ -14,6 +15,7 @@ help:
 	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
 	@echo "make test         the tests (at most 15 minutes)"
 	@echo "make test-system  tests that need Debian packages (as root it installs them)"
+	@echo "make test-slurm   of these only those on a real Slurm, which it starts and ends"
 	@echo "make check        lint and types"
 	@echo "make setup        only the environment, in $(VENV)"
 
@@ -65,7 +67,19 @@ test-coverage: setup
 test-peers: setup
 	$(BIN)/python -m pytest -m "slow or not slow" tests/serving/peers
 
-test-system: setup
+# munged, slurmctld and two slurmd in a temporary folder, ended with the tests.
+test-slurm: setup _slurm
+	$(BIN)/python -m pytest -m system tests/slurm
+
+.PHONY: _slurm
+_slurm:
+	@missing=""; for p in $(SLURM_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ] || ! command -v dpkg >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "The tests on Slurm need root and: sudo apt-get install -y$$missing"; fi
+
+test-system: setup _slurm
 	@if [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver texlive-latex-recommended >/dev/null; fi
 	$(BIN)/python -m pytest -m system
