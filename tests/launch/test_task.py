@@ -16,7 +16,7 @@ from tests.launch.conftest import RunTask, Sweep
 from tests.launch.fake_slurm import FakeSlurm
 
 ONE = """
-eval: {suite: toy, policy: toy_chase, episodes: 6, workers: 1, tasks: reach, policy.noise: 3.0}
+eval: {suite: toy, policy: toy_chase, episodes: 4, workers: 1, tasks: reach, policy.noise: 3.0}
 """
 SLOW = "eval.suite.step_s=0.05"
 JOURNAL = Path("sweep/cells/all/episodes/0-of-1.jsonl")
@@ -46,7 +46,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     from sfbench.cli import main
 
     out = tmp_path_factory.mktemp("reference")
-    assert main.run(["eval", "suite=toy", "policy=toy_chase", "episodes=6", "tasks=reach",
+    assert main.run(["eval", "suite=toy", "policy=toy_chase", "episodes=4", "tasks=reach",
                      "policy.noise=3.0", f"out={out}", "workers=0"]) == 0  # fmt: skip
     return stable_rows(out)
 
@@ -67,11 +67,12 @@ def test_a_signal_stops_it_and_queues_it_again(
     assert slurm.calls("scontrol") == [["scontrol", "requeue", "100"]]
     assert slurm.jobs()["100"]["tasks"]["100"] == "PENDING"
     assert '"queued again"' in Path("sweep/tasks/all.0.json").read_text()
-    assert 0 < len(read_rows(Path("sweep/cells/all"))) < 6
+    assert 0 < len(read_rows(Path("sweep/cells/all"))) < 4
     time.sleep(0.3)
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
-    output = finish(run_task("100"))
-    assert stable_rows(Path("sweep/cells/all")) == reference, output
+    if number is signal.SIGUSR2:  # Once is enough.
+        output = finish(run_task("100"))
+        assert stable_rows(Path("sweep/cells/all")) == reference, output
 
 
 def test_a_cancelled_task_is_not_brought_back(
@@ -142,7 +143,7 @@ def test_wait_sees_rows_that_a_shared_file_system_shows_late(
 
     late = threading.Thread(target=show)
     late.start()
-    assert "6 / 6" in sweep("wait", "sweep", "every_s=0.1", "lag_s=20")
+    assert "4 / 4" in sweep("wait", "sweep", "every_s=0.1", "lag_s=20")
     late.join()
 
 

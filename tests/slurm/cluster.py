@@ -48,6 +48,7 @@ JobCompType=jobcomp/none
 MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
+EnforcePartLimits=ALL
 SlurmdTimeout=15
 SlurmctldTimeout=10
 InactiveLimit=0
@@ -127,13 +128,10 @@ class Cluster:
         self._processes[node].kill()
         self._processes[node].wait()
 
-    def pause_controller(self) -> None:
-        """Stop slurmctld from answering."""
-        self._processes["slurmctld"].send_signal(signal.SIGSTOP)
-
-    def continue_controller(self) -> None:
-        """Let slurmctld answer again."""
-        self._processes["slurmctld"].send_signal(signal.SIGCONT)
+    @property
+    def controller_pid(self) -> int:
+        """Process id of slurmctld."""
+        return self._processes["slurmctld"].pid
 
     def jobs(self) -> list[str]:
         """Ids of all jobs, one per array task."""
@@ -151,7 +149,7 @@ class Cluster:
         """End jobs and daemons."""
         with suppress(RuntimeError, subprocess.TimeoutExpired, OSError):
             if self._alive("slurmctld"):
-                self.continue_controller()
+                self._processes["slurmctld"].send_signal(signal.SIGCONT)
                 self.run("scancel", "--user", "root", check=False)
                 wait_for(lambda: not self.jobs(), 15, lambda: "jobs remain")
         for process in reversed(self._processes.values()):
