@@ -9,6 +9,7 @@ from sfbench.errors import SfbenchError, UnknownNameError
 COMMANDS = {
     "eval": "roll a policy out in a suite; the same command again resumes",
     "train": "fine-tune a policy on demonstrations; the same command again resumes",
+    "probe": "how much depth a frozen policy's visual tokens hold",
     "collect": "demonstrations from experts or recordings, as a LeRobot dataset; resumes",
     "serve": "serve a policy to openpi or vla-evaluation-harness clients",
     "sweep": "submit a grid of evaluations to Slurm or this machine, watch it, resubmit",

@@ -91,34 +91,51 @@ def inside(places: Tensor) -> Tensor:
     return ((places > 0) & (places < 1)).all(dim=-1)
 
 
+def depth_at(
+    extras: Mapping[str, NDArray[np.generic]], cameras: Sequence[str], places: Tensor
+) -> Tensor:
+    """Depth along the optical axis at places of the cameras' images.
+
+    Args:
+        extras: with `depth_m/<camera>` in metres; see DemoBatch.
+        cameras: names, V of them.
+        places: see `source_places`; [B or 1, V, R, C, 2].
+
+    Returns:
+        float64 [B, V, R, C] in metres; infinite where nothing is seen.
+    """
+    found = []
+    for view, camera in enumerate(cameras):
+        depth = torch.from_numpy(np.asarray(extras[f"{DEPTH}/{camera}"], np.float64))
+        column, row = _pixels(places[:, view], depth.shape[-1], depth.shape[-2])
+        sample = torch.arange(len(depth))[:, None, None]
+        seen = depth[sample, row, column]
+        found.append(torch.where(inside(places[:, view]), seen, torch.inf))
+    return torch.stack(found, dim=1)
+
+
 def points_at(
     extras: Mapping[str, NDArray[np.generic]], cameras: Sequence[str], places: Tensor
 ) -> Tensor:
     """The points in space that are seen at places of the cameras' images.
 
     Args:
-        extras: depth in metres along the optical axis, intrinsics in pixels (a pixel's centre lies
-            at its column and row plus 0.5) and camera-to-world matrices of each camera; see
-            DemoBatch.
+        extras: depth, intrinsics in pixels (a pixel's centre lies at its column and row plus 0.5)
+            and camera-to-world matrices of each camera; see DemoBatch.
         cameras: names, V of them.
-        places: see `source_places`; [B, V, R, C, 2].
+        places: see `source_places`; [B or 1, V, R, C, 2].
 
     Returns:
         float32 [B, V, R, C, 3] in metres, in the world's frame; not finite where nothing is seen.
     """
-    batch = len(extras[f"{DEPTH}/{cameras[0]}"])
-    places = places.expand(batch, *places.shape[1:])
+    depth_BVRC = depth_at(extras, cameras, places)
     found = []
     for view, camera in enumerate(cameras):
-        depth = torch.from_numpy(np.asarray(extras[f"{DEPTH}/{camera}"], np.float64))
         inner = torch.from_numpy(np.asarray(extras[f"{INTRINSICS}/{camera}"], np.float64))
         outer = torch.from_numpy(np.asarray(extras[f"{TO_WORLD}/{camera}"], np.float64))
-        height, width = depth.shape[1:]
-        x, y = places[:, view, ..., 0], places[:, view, ..., 1]
-        column = (x * width).long().clamp(0, width - 1)
-        row = (y * height).long().clamp(0, height - 1)
-        sample = torch.arange(batch)[:, None, None]
-        z = torch.where(inside(places[:, view]), depth[sample, row, column], torch.inf)
+        height, width = extras[f"{DEPTH}/{camera}"].shape[1:]
+        column, row = _pixels(places[:, view], width, height)
+        z = depth_BVRC[:, view]
         focal_x, focal_y = inner[:, 0, 0, None, None], inner[:, 1, 1, None, None]
         middle_x, middle_y = inner[:, 0, 2, None, None], inner[:, 1, 2, None, None]
         in_camera = torch.stack(
@@ -133,6 +150,13 @@ def points_at(
         world = torch.einsum("bij,brcj->brci", outer, in_camera)[..., :3]
         found.append(torch.where(torch.isfinite(z)[..., None], world, torch.inf))
     return torch.stack(found, dim=1).float()
+
+
+def _pixels(places_BRC2: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
+    """Column and row of the pixels at some places."""
+    column = (places_BRC2[..., 0] * width).long().clamp(0, width - 1)
+    row = (places_BRC2[..., 1] * height).long().clamp(0, height - 1)
+    return column, row
 
 
 def _shares(count: int) -> NDArray[np.float64]:

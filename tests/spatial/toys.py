@@ -1,5 +1,6 @@
 """Demonstrations of two drawn cameras with depth, for alignment and caches."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,8 @@ from tests.training.demos import IMAGE_PX, episode
 LENGTHS = (5, 8)
 
 
-def dataset(height: int = IMAGE_PX, seed: int = 0) -> Dataset:
-    """Two episodes, seen from the top and from the side (the same picture, darker)."""
+def dataset(height: int = IMAGE_PX, seed: int = 0, lengths: Sequence[int] = LENGTHS) -> Dataset:
+    """Short episodes, seen from the top and from the side (the same picture, darker)."""
     env = env_spec(ToyConfig(image_px=IMAGE_PX))
     cameras = tuple(
         CameraSpec(name=name, height=height, width=IMAGE_PX) for name in ("top", "side")
@@ -23,7 +24,7 @@ def dataset(height: int = IMAGE_PX, seed: int = 0) -> Dataset:
     env = replace(env, cameras=cameras)
     kinds = ("depth_m", "intrinsics", "to_world")
     names = [f"{kind}/{camera.name}" for kind in kinds for camera in cameras]
-    made = [_episode(index, steps, seed, height) for index, steps in enumerate(LENGTHS)]
+    made = [_episode(index, steps, seed, height) for index, steps in enumerate(lengths)]
     spec = spec_of("toy", env, [camera.name for camera in cameras], names)
     return Dataset(MemorySource(spec, made), "toy")
 
@@ -34,8 +35,10 @@ def _episode(index: int, steps: int, seed: int, height: int) -> EpisodeArrays:
     random = np.random.default_rng([9, seed, index])
     extras = {}
     for camera in ("top", "side"):
-        # A table 2 m away, with something nearer where the picture is bright.
-        depth = 2 - top.max(axis=-1) / 300
+        # A plane, tilted anew in every frame.
+        tilt = random.uniform(-0.5, 0.5, (2, steps, 1, 1))
+        x, y = np.linspace(-1, 1, IMAGE_PX), np.linspace(-1, 1, height)[:, None]
+        depth = 1.5 + tilt[0] * x + tilt[1] * y
         extras[f"depth_m/{camera}"] = depth.astype(np.float32)
         inner = np.array([[40.0, 0, IMAGE_PX / 2], [0, 40.0, height / 2], [0, 0, 1]])
         extras[f"intrinsics/{camera}"] = np.tile(inner, (steps, 1, 1))

@@ -1,0 +1,229 @@
+"""A probe from request to rows and pictures."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sfbench.demos.dataset import Dataset, open_dataset
+from sfbench.errors import UsageError
+from sfbench.report.probe import ProbeRow
+from sfbench.sim.cache import write_atomically
+from sfbench.spatial.probe.heads import DptHead, LinearHead, train_head
+from sfbench.spatial.probe.metrics import depth_error
+from sfbench.spatial.probe.pictures import draw_scene
+from sfbench.spatial.probe.settings import ProbeRequest, ProbeSettings
+from sfbench.spatial.probe.tokens import Probed, TokenReader
+from sfbench.training.request import TrainRequest
+from sfbench.training.settings import TrainSettings
+from sfbench.training.setup import make_trainable, open_demonstrations
+from sfbench.training.streams import global_stream
+
+ROWS = "probe.jsonl"
+Head = Callable[[int, int, int], nn.Module]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A head with the layers that it reads.
+
+    Attributes:
+        layer: their name in rows.
+        kind: `linear` or `dpt`.
+        chosen: their places among the layers that were read.
+        head: trained.
+    """
+
+    layer: str
+    kind: str
+    chosen: list[int]
+    head: nn.Module
+
+
+def run_probe(request: ProbeRequest, report: Callable[[str], None]) -> list[ProbeRow]:
+    """Read tokens, train heads, judge them on held-out scenes; writes `request.out`.
+
+    Raises:
+        UsageError: policy, layers, demonstrations or settings do not fit.
+    """
+    settings = request.settings
+    settings.check()
+    device = _device(settings.device)
+    dataset = open_dataset(request.dataset)
+    fitted, judged = _split(dataset, settings)
+    reader, layers = _reader(request, device)
+    report(f"reading tokens of {len(fitted)} + {len(judged)} episodes")
+    train = reader.read(dataset, fitted, settings.frames, settings.detail)
+    sets = {"in": (dataset, reader.read(dataset, judged, settings.frames, settings.detail))}
+    if request.cross is not None:
+        other = open_dataset(request.cross)
+        every = list(range(len(other.episodes)))
+        sets["cross"] = (other, reader.read(other, every, settings.frames, settings.detail))
+    if settings.control == "shuffled":
+        train = _shuffled(train, settings.seed)
+        sets = {name: (one, _shuffled(two, settings.seed)) for name, (one, two) in sets.items()}
+    heads = []
+    for layer, kind, chosen, make in _heads(layers):
+        heads.append(Trained(layer, kind, chosen, _fit(make, train, chosen, settings, device)))
+        report(f"head {kind} on layer {layer} trained")
+    rows = []
+    for split, (data, probed) in sets.items():
+        for trained in heads:
+            rows += _judge(request, trained, (split, data, probed), device)
+    request.out.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
+    write_atomically(request.out / ROWS, text.encode())
+    write_atomically(request.out / "probe_settings.json", _papers(request).encode())
+    drawn = sets["in"][1]
+    for episode in list(dict.fromkeys(drawn.episodes))[: settings.pictures]:
+        index = drawn.episodes.index(episode)
+        guesses = {
+            f"{one.layer}_{one.kind}": _predict(one, drawn, [index], device)[0, 0] for one in heads
+        }
+        draw_scene(
+            request.out / "pictures" / _scene(dataset, episode),
+            drawn.images_NVCHW[index, 0],
+            drawn.depth_NVHW[index, 0],
+            guesses,
+        )
+    return rows
+
+
+def _reader(request: ProbeRequest, device: torch.device) -> tuple[TokenReader, list[str]]:
+    """What reads tokens, and the names of the layers that it reads."""
+    settings = request.settings
+    asked = TrainRequest(
+        policy=request.policy,
+        policy_config=request.policy_config,
+        dataset=request.dataset,
+        settings=TrainSettings(seed=settings.seed),
+        out=request.out,
+        start=request.start,
+    )
+    trainable = make_trainable(asked, open_demonstrations(asked, None))
+    depth = len(trainable.tap.layers)
+    layers = settings.layers or sorted({max(1, round(depth * part / 4)) for part in (1, 2, 3, 4)})
+    teacher = None if request.teacher is None else request.teacher.build()
+    reader = TokenReader(trainable, layers, teacher, device)
+    return reader, [str(one) for one in layers] if teacher is None else ["features"]
+
+
+def _heads(layers: Sequence[str]) -> list[tuple[str, str, list[int], Head]]:
+    """A linear head for each layer, and one DPT-style head over all."""
+    every = list(range(len(layers)))
+    heads: list[tuple[str, str, list[int], Head]] = [
+        (layer, "linear", [index], LinearHead) for index, layer in enumerate(layers)
+    ]
+    return [*heads, ("+".join(layers), "dpt", every, DptHead)]
+
+
+def _fit(
+    make: Head, train: Probed, chosen: list[int], settings: ProbeSettings, device: torch.device
+) -> nn.Module:
+    """Train a head; budget, order and initial weights depend on the settings alone."""
+    width = train.tokens_NVLRCD.shape[-1]
+    with global_stream("probe", settings.seed):
+        head = make(len(chosen), width, settings.detail).to(device)
+    train_head(head, _batches(train, chosen, settings, device), settings.steps, settings.lr)
+    return head
+
+
+def _batches(
+    train: Probed, chosen: list[int], settings: ProbeSettings, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Tokens and depths of random frames, `settings.steps` times."""
+    order = torch.Generator().manual_seed(settings.seed)
+    for _ in range(settings.steps):
+        pick = torch.randperm(len(train.episodes), generator=order)[: settings.batch_size]
+        tokens = train.tokens_NVLRCD[pick][:, :, chosen].flatten(0, 1)
+        yield tokens.to(device), train.depth_NVHW[pick].flatten(0, 1).to(device)
+
+
+@torch.no_grad()
+def _predict(trained: Trained, data: Probed, indices: list[int], device: torch.device) -> Tensor:
+    """Depth in metres of some frames, [n, V, H, W]."""
+    tokens = data.tokens_NVLRCD[indices][:, :, trained.chosen]
+    logs: Tensor = trained.head(tokens.flatten(0, 1).to(device)).cpu()
+    return logs.exp().reshape(len(indices), tokens.shape[1], *logs.shape[1:])
+
+
+def _judge(
+    request: ProbeRequest,
+    trained: Trained,
+    where: tuple[str, Dataset, Probed],
+    device: torch.device,
+) -> list[ProbeRow]:
+    """One row a scene."""
+    split, dataset, data = where
+    name = request.policy if request.teacher is None else request.teacher.name
+    if request.settings.control != "none":
+        name = f"{name} ({request.settings.control})"
+    rows = []
+    for episode in dict.fromkeys(data.episodes):
+        indices = [index for index, one in enumerate(data.episodes) if one == episode]
+        predicted = _predict(trained, data, indices, device)
+        error = depth_error(predicted, data.depth_NVHW[indices])
+        rows.append(
+            ProbeRow(
+                policy=name,
+                checkpoint=request.start or "",
+                layer=trained.layer,
+                head=trained.kind,
+                split=split,
+                scene=_scene(dataset, episode),
+                absrel=error.absrel,
+                rmse_m=error.rmse_m,
+                delta1=error.delta1,
+            )
+        )
+    return rows
+
+
+def _split(dataset: Dataset, settings: ProbeSettings) -> tuple[list[int], list[int]]:
+    """Episodes to train on and to judge on."""
+    count = len(dataset.episodes)
+    held = max(1, round(settings.held_out * count))
+    if held >= count:
+        raise UsageError(
+            f"held_out={settings.held_out:g} of {count} episodes leaves none to train heads on"
+        )
+    order = np.random.default_rng(settings.seed).permutation(count).tolist()
+    return sorted(order[held:]), sorted(order[:held])
+
+
+def _shuffled(data: Probed, seed: int) -> Probed:
+    """Every token at a random place of a random frame."""
+    tokens = data.tokens_NVLRCD.transpose(2, 4)  # Layers stay together: [N, V, C, R, L, D].
+    flat = tokens.flatten(0, 3)
+    order = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed))
+    mixed = flat[order].reshape(tokens.shape).transpose(2, 4)
+    return Probed(data.episodes, mixed, data.depth_NVHW, data.images_NVCHW)
+
+
+def _scene(dataset: Dataset, episode: int) -> str:
+    return f"{dataset.episodes[episode].task.replace('/', '_').replace(' ', '_')[:60]}-{episode}"
+
+
+def _papers(request: ProbeRequest) -> str:
+    document = {
+        "policy": request.policy,
+        "start": request.start,
+        "teacher": None if request.teacher is None else request.teacher.name,
+        "dataset": str(request.dataset),
+        "cross": None if request.cross is None else str(request.cross),
+        "settings": asdict(request.settings),
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device=cuda: torch finds no GPU here; use device=cpu")
+    if name not in ("cpu", "cuda"):
+        raise UsageError(f"device={name}: allowed auto, cpu, cuda")
+    return torch.device(name)

@@ -1,0 +1,136 @@
+"""The depth probe: ceiling above floor, equal budgets, rows that a report reads."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sfbench.cli.main import run
+from sfbench.demos.convert import save
+from sfbench.report.probe import read_probes
+from sfbench.spatial.points import ViewMap, depth_at, points_at, source_places, view_maps
+from sfbench.spatial.probe.heads import DptHead, LinearHead
+from sfbench.spatial.probe.metrics import depth_error
+from tests.spatial import toys
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("demos") / "toy"
+    save(toys.dataset(lengths=(6, 6, 6, 6, 6)).source, made)
+    return made
+
+
+def probe(folder: Path, out: Path, *extra: str) -> int:
+    keys: dict[str, object] = {"steps": 40, "frames": 4, "held_out": 0.4, "lr": 0.01}
+    keys |= {"pictures": 1, "device": "cpu"}
+    keys |= dict(item.split("=", 1) for item in extra)
+    keys |= {"policy": "openvla_oft_micro", "dataset": folder, "out": out}
+    return run(["probe", "depth", *(f"{key}={value}" for key, value in keys.items())])
+
+
+def mean_absrel(out: Path, head: str) -> float:
+    rows = [json.loads(line) for line in (out / "probe.jsonl").read_text().splitlines()]
+    found = [row["absrel"] for row in rows if row["head"] == head and row["split"] == "in"]
+    assert found
+    return float(np.mean(found))
+
+
+def test_the_ceiling_is_above_the_floor_and_a_report_reads_both(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, ceiling, floor = (tmp_path / name for name in ("policy", "ceiling", "floor"))
+    assert probe(folder, policy, "layers=[1,3]", f"cross={folder}") == 0
+    assert "in dpt layer 1+3: absrel" in capsys.readouterr().out
+    oracle = ("teacher=pointmap", "teacher.side=8")
+    assert probe(folder, ceiling, *oracle) == 0
+    assert probe(folder, floor, *oracle, "control=shuffled") == 0
+    for head in ("linear", "dpt"):
+        best, worst = mean_absrel(ceiling, head), mean_absrel(floor, head)
+        assert best < 0.8 * worst, head
+    found = read_probes([policy, ceiling, floor])
+    assert found is not None
+    keys = {(group.key.layer, group.key.head, group.key.split) for group in found.groups}
+    assert {("1", "linear", "in"), ("3", "linear", "cross"), ("1+3", "dpt", "in")} <= keys
+    assert {group.scenes for group in found.groups if group.key.split == "in"} == {2}
+    names = {picture.name for picture in found.pictures}
+    assert {"image", "true", "1_linear", "1+3_dpt", "features_dpt"} <= names
+    assert np.asarray(Image.open(found.pictures[0].path)).std() > 0
+
+
+def test_the_same_request_gives_the_same_rows(folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert probe(folder, tmp_path / name, "layers=[2]", "steps=5") == 0
+    one, two = ((tmp_path / name / "probe.jsonl").read_text() for name in ("one", "two"))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (("layers=[5]",), "layers=[5]: allowed 1 to 4"),
+        (("control=none", "teacher=vgt"), "Did you mean 'vggt'?"),
+        (("control=shufled",), "Did you mean 'shuffled'?"),
+        (("detail=3",), "allowed 1, 2, 4, 8"),
+        (("start=./nowhere",), "nowhere"),
+    ],
+)
+def test_mistakes(
+    folder: Path,
+    tmp_path: Path,
+    extra: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["probe", "depth", "policy=openvla_oft_micro", f"dataset={folder}", *extra]
+    assert run([*arguments, f"out={tmp_path / 'run'}"]) == 2
+    assert message in capsys.readouterr().err
+    assert run(["probe", "width"]) == 2
+
+
+def test_metrics_by_hand() -> None:
+    true = torch.tensor([1.0, 2.0, 4.0, torch.inf, 0.0])
+    guess = torch.tensor([1.1, 2.0, 2.0, 9.0, 9.0])
+    found = depth_error(guess, true)
+    assert found.absrel == pytest.approx((0.1 + 0 + 0.5) / 3, abs=1e-6)
+    assert found.rmse_m == pytest.approx(((0.01 + 4) / 3) ** 0.5, abs=1e-6)
+    assert found.delta1 == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("detail", [1, 2, 8])
+def test_heads_give_a_map_of_each_view(detail: int) -> None:
+    tokens = torch.randn(3, 2, 4, 5, 12)
+    for make in (LinearHead, DptHead):
+        assert make(2, 12, detail)(tokens).shape == (3, 4 * detail, 5 * detail)
+
+
+def test_where_the_pixels_of_a_view_come_from() -> None:
+    """A mirrored view of half the size, and the points behind it."""
+    camera = toys.dataset().spec.camera("top")
+
+    def mirrored(images: dict[str, np.ndarray]) -> np.ndarray:
+        return np.stack([image[:, ::2, ::-2] for image in images.values()], axis=1)
+
+    [found] = view_maps(mirrored, [camera])
+    assert found.scale_xy == pytest.approx((-1, 1), abs=0.01)
+    assert found.offset_xy == pytest.approx((1, 0), abs=0.04)
+    exact = ViewMap((-1.0, 1.0), (1.0, 0.0))
+    depth = np.arange(16.0).reshape(1, 4, 4) + 1
+    extras = {
+        "depth_m/top": depth,
+        "intrinsics/top": np.array([[[2.0, 0, 2], [0, 2, 2], [0, 0, 1]]]),
+        "to_world/top": np.eye(4)[None] + np.eye(4, k=3)[None] * 10,
+    }
+    places = source_places([exact], None, (4, 4), 16)
+    assert torch.equal(
+        depth_at(extras, ["top"], places)[0, 0], torch.tensor(depth[0, :, ::-1].copy())
+    )
+    points = points_at(extras, ["top"], places)[0, 0]
+    # Top left of the view is the camera's top right pixel: column 3, row 0, depth 4.
+    assert points[0, 0].tolist() == pytest.approx([(3.5 - 2) / 2 * 4 + 10, (0.5 - 2) / 2 * 4, 4])
+    crop = torch.tensor([[[0.5, 1 / 3, 0.0]]])
+    middle = source_places([exact], crop, (1, 1), 4)[0, 0, 0, 0]
+    assert middle.tolist() == pytest.approx([1 - (0.5 + 1 / 3 * 3 / 8), 0.5])
