@@ -109,8 +109,8 @@ def measure_training(request: TrainBenchRequest, progress: Callable[[str], None]
         UsageError: a policy cannot be trained, or does not fit.
     """
     settings = request.settings
+    check_settings(settings)
     processes = Processes(settings.device, settings.precision, settings.distributed)
-    check_settings(settings, processes.count)
     rows = []
     for name in request.policies:
         rows.append(_measure(request, name, processes))

@@ -101,6 +101,11 @@ def command(arguments: Sequence[str]) -> int:
     return 0
 
 
+def make_request(arguments: Sequence[str]) -> TrainRequest:
+    """The run that the arguments ask for, less what is trained besides. Raises UsageError."""
+    return _request(_compose(arguments), arguments)
+
+
 def _compose(arguments: Sequence[str]) -> Composed:
     composed = compose_command(
         TrainConfig, ("policy",), arguments, RECIPES, ("suite", "align", "teacher")
@@ -123,7 +128,6 @@ def _auxiliaries(composed: Composed, request: TrainRequest) -> "Sequence[Weighte
 
 
 def _request(composed: Composed, arguments: Sequence[str]) -> TrainRequest:
-    """The run that the arguments ask for. Raises UsageError."""
     config: TrainConfig = composed.own
     if not config.dataset:
         raise UsageError("dataset= is missing: name a folder of demonstrations")

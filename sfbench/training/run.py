@@ -20,7 +20,7 @@ from sfbench.training.optimisation import learning_rate
 from sfbench.training.processes import Processes
 from sfbench.training.reporting import Silent, TrainReporter
 from sfbench.training.request import TrainRequest
-from sfbench.training.settings import check_settings
+from sfbench.training.settings import check_settings, passes
 from sfbench.training.setup import describe, make_trainable, open_demonstrations
 from sfbench.training.step import Stepper, StepResult
 from sfbench.training.streams import global_stream
@@ -58,6 +58,7 @@ def train(
         StoppedError: part of it was trained; the same call resumes.
     """
     settings = request.settings
+    check_settings(settings)
     processes = Processes(settings.device, settings.precision, settings.distributed)
     told = reporter if reporter is not None and processes.first else Silent()
     return TrainingRun(request, auxiliaries, processes, told).go()
@@ -74,7 +75,7 @@ class TrainingRun:
         reporter: TrainReporter,
     ) -> None:
         settings = request.settings
-        check_settings(settings, processes.count)
+        passes(settings, processes.count)
         suite = None if request.suite is None else request.suite.build()
         check_rollouts(request, suite)
         demos = open_demonstrations(request, suite)

@@ -163,7 +163,7 @@ def recipe_settings(settings: TrainSettings) -> dict[str, Any]:
     return found
 
 
-def check_settings(settings: TrainSettings, processes: int) -> None:
+def check_settings(settings: TrainSettings) -> None:
     """Raises UsageError for a number outside its range or a name that is none."""
     optimiser, augment, lora = settings.optimiser, settings.augment, settings.lora
     _known("precision", settings.precision, PRECISIONS)
@@ -197,7 +197,6 @@ def check_settings(settings: TrainSettings, processes: int) -> None:
         raise UsageError("optimiser.decay_at needs optimiser.schedule=step")
     if out := [step for step in settings.keep if not 1 <= step <= settings.steps]:
         raise UsageError(f"keep={out}: allowed are steps from 1 to {settings.steps}")
-    passes(settings, processes)
 
 
 def passes(settings: TrainSettings, processes: int) -> tuple[int, int]:

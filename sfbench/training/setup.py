@@ -10,12 +10,12 @@ import numpy as np
 from sfbench.contracts import EnvSpec, Json, Suite, VectorSpec, stable_hash
 from sfbench.demos.dataset import Dataset, open_dataset
 from sfbench.demos.subsets import Subset
-from sfbench.errors import SpecMismatchError, UsageError
+from sfbench.errors import DatasetError, SpecMismatchError, UsageError
 from sfbench.registry import find_policy, policies
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.request import TrainRequest
 from sfbench.training.settings import fixed_settings, recipe_settings
-from sfbench.training.trainable import Trainable, TrainableRequest, TrainingRecord
+from sfbench.training.trainable import Floats, Trainable, TrainableRequest, TrainingRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,20 +93,36 @@ def make_trainable(request: TrainRequest, demos: Demonstrations) -> Trainable:
         raise UsageError(
             f"policy '{plugin.name}' cannot be trained; those that can: {', '.join(names)}"
         )
-    tables = [demos.dataset.source.vectors(index) for index in demos.subset.episodes]
+    states, actions = _vectors(demos)
     trainable: Trainable = resolve_name(plugin.trainable)(
         TrainableRequest(
             config=request.policy_config,
             env=demos.env,
             instructions=demos.instructions,
-            states=np.concatenate([states for states, _ in tables]).astype(np.float64),
-            actions=np.concatenate([actions for _, actions in tables]).astype(np.float64),
+            states=states,
+            actions=actions,
             start=request.start,
             seed=request.settings.seed,
             random_crop=request.settings.augment.crop_area < 1,
         )
     )
     return trainable
+
+
+def _vectors(demos: Demonstrations) -> tuple[Floats, Floats]:
+    """Every state and action of the subset. Raises DatasetError for numbers that are not finite."""
+    found: tuple[list[Floats], list[Floats]] = ([], [])
+    for episode in demos.subset.episodes:
+        pair = demos.dataset.source.vectors(episode)
+        for name, table, tables in zip(("state", "action"), pair, found, strict=True):
+            if not np.isfinite(table).all():
+                frame = int(np.nonzero(~np.isfinite(table).all(axis=1))[0][0])
+                raise DatasetError(
+                    f"{demos.dataset.name}: the {name} of episode {episode}, frame {frame} is not "
+                    "finite; leave the episode out or collect it again"
+                )
+            tables.append(table.astype(np.float64))
+    return np.concatenate(found[0]), np.concatenate(found[1])
 
 
 @dataclass(frozen=True, eq=False)
