@@ -106,6 +106,11 @@ def make_request(arguments: Sequence[str]) -> TrainRequest:
     return _request(_compose(arguments), arguments)
 
 
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse what `command` would refuse before it trains. Raises UsageError."""
+    _request(_compose(arguments), arguments)
+
+
 def _compose(arguments: Sequence[str]) -> Composed:
     composed = compose_command(
         TrainConfig, ("policy",), arguments, RECIPES, ("suite", "align", "teacher")
