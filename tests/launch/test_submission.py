@@ -154,11 +154,30 @@ def test_bad_profiles(sweep: Sweep, slurm: FakeSlurm, text: str, message: str) -
         ("eval.suite=toys", "Did you mean 'toy'"),
         ("eval.shard=0/2", "set by the sweep"),
         ("grid.server.seed=[0]", "add it"),
+        ("server={policy:toy_chase,suite:toy,protocl:openpi}", "Did you mean 'protocol'"),
+        ("server={policy:toy_chase,suite:toy,port:80}", "set by the sweep"),
     ],
 )
 def test_bad_grids(sweep: Sweep, slurm: FakeSlurm, change: str, message: str) -> None:
     assert message in sweep.refused("submit", sweep.write(GRID), *SLURM, change)
     assert not slurm.calls("sbatch")
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("policy: pi0_micro, dataset: d, stepz: 3", "Did you mean 'steps'"),
+        ("policy: pi0_micro", "dataset= is missing"),
+    ],
+)
+def test_bad_trainings(sweep: Sweep, slurm: FakeSlurm, train: str, message: str) -> None:
+    text = f"{GRID}train: {{{train}}}\ncheckpoints: [3]\n"
+    assert message in sweep.refused("submit", sweep.write(text), *SLURM)
+
+
+def test_a_training_entry_that_is_not_there(sweep: Sweep, slurm: FakeSlurm) -> None:
+    text = GRID + "train: {}\ncheckpoints: [3]\ntrain_entry: nowhere:train\n"
+    assert "cannot import it" in sweep.refused("submit", sweep.write(text), *SLURM)
 
 
 def test_no_sbatch(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
