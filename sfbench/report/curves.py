@@ -127,26 +127,37 @@ def first_reach(
     return np.where(above.any(axis=1), found, inf)
 
 
-def speed_up(baseline: Curve, arm: Curve, level: float | None) -> Ratio:
-    """The ratio at one level of success; None: at what the baseline ends with.
+def speed_ups(baseline: Curve, arm: Curve, levels: Sequence[float | None]) -> list[Ratio]:
+    """The ratio at each level of success; None: at what the baseline ends with.
 
     Raises:
         UsageError: a curve of fewer than two points.
     """
-    for curve in (baseline, arm):
+    curves = (baseline, arm)
+    for curve in curves:
         if len(curve.points) < 2:
             raise UsageError(f"arm '{curve.arm}' has one point; a curve needs two or more")
     random = np.random.default_rng(BOOTSTRAP_SEED)
-    curves = (baseline, arm)
-    low, high = _ratio_bounds(curves, _reaches(curves, [_draws(c, random) for c in curves], level))
-    reached = _reaches(curves, [curve.means[None] for curve in curves], level)
+    drawn = [monotone(_draws(curve, random)) for curve in curves]
+    found = [monotone(curve.means[None]) for curve in curves]
+    return [_ratio(curves, found, drawn, level) for level in levels]
+
+
+def _ratio(
+    curves: tuple[Curve, Curve],
+    found: Sequence[NDArray[np.float64]],
+    drawn: Sequence[NDArray[np.float64]],
+    level: float | None,
+) -> Ratio:
+    """From smoothed curves of baseline and arm: as measured [1, X], and resampled [D, X]."""
+    low, high = _ratio_bounds(curves, _reaches(curves, drawn, level))
+    reached = _reaches(curves, found, level)
     least, most = (float(bound[0]) for bound in _ratio_bounds(curves, reached))
     value, bound = _value(least, most)
-    final = float(monotone(baseline.means[None])[0, -1])
     return Ratio(
-        baseline.arm,
-        arm.arm,
-        final if level is None else level,
+        curves[0].arm,
+        curves[1].arm,
+        float(found[0][0, -1]) if level is None else level,
         level is None,
         float(reached[0][0]),
         float(reached[1][0]),
@@ -157,7 +168,7 @@ def speed_up(baseline: Curve, arm: Curve, level: float | None) -> Ratio:
         ),
         bound,
         _censored(curves, [float(x[0]) for x in reached]),
-        (_seed_count(baseline), _seed_count(arm)),
+        (_seed_count(curves[0]), _seed_count(curves[1])),
     )
 
 
@@ -165,10 +176,10 @@ _Arrivals = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def _reaches(
-    curves: tuple[Curve, Curve], ys: Sequence[NDArray[np.float64]], level: float | None
+    curves: tuple[Curve, Curve], smooth: Sequence[NDArray[np.float64]], level: float | None
 ) -> _Arrivals:
     """Where baseline and arm arrive, each float64 [D]."""
-    base, other = (monotone(some) for some in ys)
+    base, other = smooth
     levels = base[:, -1] if level is None else np.full(len(base), level)
     return first_reach(curves[0].xs, base, levels), first_reach(curves[1].xs, other, levels)
 

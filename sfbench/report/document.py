@@ -7,6 +7,7 @@ from sfbench.report.losses import Losses
 from sfbench.report.probe import Probe
 from sfbench.report.published import Published
 from sfbench.report.summaries import (
+    curve_table,
     overview_table,
     published_table,
     ratio_table,
@@ -67,7 +68,7 @@ def markdown(document: Document) -> str:
         parts += markdown_table(HEADINGS, [cells(section, entry) for entry in section.entries])
         parts += ["", *markdown_part(task_table(section))]
         parts += markdown_part(resolution_table(section, document.wished))
-    for table in document.shared_tables:
+    for table in (*map(curve_table, document.curves), *document.shared_tables):
         parts += markdown_part(table)
     return "\n".join(parts)
 

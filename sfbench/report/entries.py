@@ -1,7 +1,7 @@
 """The lines of a leaderboard: what was measured, and what was not."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from sfbench.report.intervals import (
 )
 from sfbench.report.load import Loaded, Run
 from sfbench.report.rate import Rate
-from sfbench.report.tally import Tally, tally
+from sfbench.report.tally import Tally, tally_counts
 
 EPISODE = ["task", "init_state", "seed"]
 """What two policies must share for their episodes to be a pair; of repeats the first is taken."""
@@ -143,48 +143,76 @@ def sections(entries: Sequence[Entry]) -> dict[tuple[str, str], list[Entry]]:
     return found
 
 
-def tally_frame(rows: pd.DataFrame, planned: int = 0) -> Tally:
-    """Count the rows of a table."""
-    return tally(zip(rows["status"], rows["cause"].fillna(""), strict=True), planned)
+@dataclass(frozen=True, slots=True)
+class _Seed:
+    """Rows of one training seed, counted.
+
+    Attributes:
+        outcomes: (status, cause) pairs by task.
+        planned: planned episodes by task.
+    """
+
+    outcomes: Mapping[str, Counter[tuple[str, str]]]
+    planned: Mapping[str, int]
+
+    @property
+    def tasks(self) -> dict[str, Tally]:
+        """Counts by task, those without rows too."""
+        names = sorted(self.outcomes.keys() | self.planned.keys())
+        return {
+            name: tally_counts(self.outcomes.get(name, Counter()), self.planned.get(name, 0))
+            for name in names
+        }
 
 
 def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
+    seeds = _count_by_seed(rows, runs)
     own = [runs[index] for index in sorted(set(rows["run"]))]
-    planned: Counter[str] = Counter()
-    for run in own:
-        planned.update(run.planned)
-    tasks = {
-        task: tally_frame(some, planned[task]) for task, some in rows.groupby("task", sort=True)
-    }
-    for task in sorted(set(planned) - set(tasks)):
-        tasks[task] = tally_frame(rows.iloc[:0], planned[task])
-    tasks = dict(sorted(tasks.items()))
-    total = tally_frame(rows, sum(planned.values()))
-    by_seed = _rates_by_seed(rows, runs, total.complete)
-    return Entry(key, rows, total, tasks, by_seed, _design_effect(rows), _flips(rows), own)
-
-
-def _rates_by_seed(
-    rows: pd.DataFrame, runs: Sequence[Run], complete: bool
-) -> list[Mapping[str, Rate]]:
-    seeds: list[Mapping[str, Rate]] = []
-    for _, of_seed in rows.groupby("train_seed", sort=True, dropna=False):
-        planned: Counter[str] = Counter()
-        for index in sorted(set(of_seed["run"])):
-            planned.update(runs[index].planned)
-        by_task = {
-            task: tally_frame(some, planned[task])
-            for task, some in of_seed.groupby("task", sort=True)
+    every = _Seed(_added(seed.outcomes for seed in seeds), _planned(own))
+    whole = sum(every.outcomes.values(), Counter[tuple[str, str]]())
+    total = tally_counts(whole, sum(every.planned.values()))
+    rates = [
+        {
+            task: counts.rate if total.complete else counts.strict
+            for task, counts in seed.tasks.items()
         }
-        for task in planned.keys() - by_task.keys():
-            by_task[task] = tally_frame(of_seed.iloc[:0], planned[task])
-        seeds.append(
-            {
-                task: counts.rate if complete else counts.strict
-                for task, counts in sorted(by_task.items())
-            }
-        )
-    return seeds
+        for seed in seeds
+    ]
+    effect = _design_effect(rows)
+    return Entry(key, rows, total, every.tasks, rates, effect, _flips(rows), own)
+
+
+def _count_by_seed(rows: pd.DataFrame, runs: Sequence[Run]) -> list[_Seed]:
+    """In the order of seeds; one where nothing was trained."""
+    counts = rows.groupby(["train_seed", "task", "run", "status", "cause"], dropna=False).size()
+    outcomes: dict[int, dict[str, Counter[tuple[str, str]]]] = {}
+    seen: dict[int, set[int]] = {}
+    for (seed, task, run, status, cause), count in counts.items():
+        number = -1 if pd.isna(seed) else int(seed)
+        ends = outcomes.setdefault(number, {}).setdefault(str(task), Counter())
+        ends[str(status), "" if pd.isna(cause) else str(cause)] += int(count)
+        seen.setdefault(number, set()).add(int(run))
+    return [
+        _Seed(outcomes[number], _planned(runs[index] for index in seen[number]))
+        for number in sorted(outcomes)
+    ]
+
+
+def _planned(runs: Iterable[Run]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for run in runs:
+        found.update(run.planned)
+    return found
+
+
+def _added(
+    parts: Iterable[Mapping[str, Counter[tuple[str, str]]]],
+) -> dict[str, Counter[tuple[str, str]]]:
+    found: dict[str, Counter[tuple[str, str]]] = {}
+    for part in parts:
+        for task, ends in part.items():
+            found.setdefault(task, Counter()).update(ends)
+    return found
 
 
 def _design_effect(rows: pd.DataFrame) -> float:

@@ -12,6 +12,7 @@ from sfbench.report.gallery import Media, gallery
 from sfbench.report.load import Run
 from sfbench.report.probe import Probe
 from sfbench.report.summaries import (
+    curve_table,
     overview_table,
     published_table,
     ratio_table,
@@ -32,7 +33,7 @@ def render_page(
     Args:
         document: all that is printed.
         media: videos and their pictures.
-        figures: SVG text by name: `board <suite> <card>`, `curves <heading>`, `losses`,
+        figures: SVG text by name: `board <suite> <card>`, `curves <title>`, `losses`,
             `probe <split>`.
         pictures: of the depth probe: path relative to the page by path of origin.
     """
@@ -127,9 +128,10 @@ def _pairs(section: Section) -> str:
 
 def _curves(document: Document, figures: Mapping[str, str]) -> str:
     parts = [
-        _figure_part(name.removeprefix("curves "), svg)
-        for name, svg in figures.items()
-        if name.startswith("curves ")
+        f"<section><h2>{escape(group.title)}</h2>"
+        f"<div class=figure>{figures[f'curves {group.title}']}</div>{_folded(curve_table(group))}"
+        "</section>"
+        for group in document.curves
     ]
     ratios = ratio_table(document.curves)
     return "".join(parts) + (_part(ratios) if ratios else "")

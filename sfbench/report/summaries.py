@@ -12,7 +12,7 @@ from sfbench.report.intervals import Estimate
 from sfbench.report.published import Published
 from sfbench.report.tables import Section, percent, span
 from sfbench.report.tabular import Table
-from sfbench.report.training import CurveSet
+from sfbench.report.training import CurveSet, demos_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,26 @@ def overview_table(made: Sequence[Section]) -> Table | None:
         lines.append([policy, *texts, *(mean if average else [])])
     note = "Mean over tasks in %, (95 % interval), n, rank within the suite's protocol card."
     return Table("Policies by suites", note, ("policy", *names, *average), lines)
+
+
+def curve_table(group: CurveSet) -> Table:
+    """The numbers behind a curve."""
+    headings = ("arm", "demonstrations", "share of all", "training steps", "success %",
+                "95 % interval", "n", "training seeds")  # fmt: skip
+    lines = [
+        [
+            entry.key.arm,
+            str(entry.key.demos) if entry.key.demos >= 0 else "",
+            demos_share(entry),
+            str(entry.key.train_step),
+            percent(entry.mean.value) if entry.mean else "",
+            span(entry.mean),
+            str(entry.total.rate.n),
+            str(len(entry.seeds)),
+        ]
+        for entry in sorted(group.entries, key=lambda entry: entry.key)
+    ]
+    return Table(f"{group.title}, in numbers", "", headings, lines)
 
 
 def ratio_table(sets: Iterable[CurveSet]) -> Table | None:

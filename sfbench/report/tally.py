@@ -1,7 +1,7 @@
 """Counts of episodes by what they are: measured or not, and why not."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sfbench.contracts import Cause, EpisodeRow, Status
@@ -54,19 +54,18 @@ class Tally:
         return wilson(self.rate.successes, self.total - self.system_errors)
 
 
-def tally(outcomes: Iterable[tuple[str, str | None]], planned: int = 0) -> Tally:
-    """Count (status, cause) pairs."""
-    counts = Counter((status, cause or "") for status, cause in outcomes)
-    successes = counts[Status.SUCCESS, ""]
+def tally_counts(counts: Mapping[tuple[str, str], int], planned: int = 0) -> Tally:
+    """A tally from numbers of (status, cause) pairs; the cause is '' where there is none."""
+    successes = counts.get((Status.SUCCESS, ""), 0)
     return Tally(
-        rate=wilson(successes, successes + counts[Status.FAILURE, ""]),
-        policy_errors=counts[Status.ERROR, Cause.POLICY],
-        system_errors=counts[Status.ERROR, Cause.SYSTEM],
-        invalid=counts[Status.INVALID, ""],
+        rate=wilson(successes, successes + counts.get((Status.FAILURE, ""), 0)),
+        policy_errors=counts.get((Status.ERROR, Cause.POLICY), 0),
+        system_errors=counts.get((Status.ERROR, Cause.SYSTEM), 0),
+        invalid=counts.get((Status.INVALID, ""), 0),
         planned=planned,
     )
 
 
 def tally_rows(rows: Iterable[EpisodeRow]) -> Tally:
     """Count rows."""
-    return tally((row.status, row.cause) for row in rows)
+    return tally_counts(Counter((str(row.status), str(row.cause or "")) for row in rows))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sfbench.report.curves import Curve, Point, Ratio, speed_up
+from sfbench.report.curves import Curve, Point, Ratio, speed_ups
 from sfbench.report.entries import Entry, final_entries
 from sfbench.report.tables import percent
 from sfbench.report.tabular import to_csv
@@ -53,6 +53,12 @@ class CurveSet:
     curves: Sequence[Curve]
     entries: Sequence[Entry]
     ratios: Sequence[Ratio]
+
+    @property
+    def title(self) -> str:
+        """A heading."""
+        words = {"steps": "Training steps", "demos": "Data efficiency"}[self.kind]
+        return f"{words}: {self.policy} on {self.suite} (card {self.card})"
 
 
 def training_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveSet]:
@@ -164,4 +170,4 @@ def _ratios(curves: Sequence[Curve], matching: Matching) -> list[Ratio]:
     if baseline is None:
         return []
     levels = (*matching.levels, None)
-    return [speed_up(baseline, arm, level) for arm in by_arm.values() for level in levels]
+    return [ratio for arm in by_arm.values() for ratio in speed_ups(baseline, arm, levels)]

@@ -131,10 +131,8 @@ def _draw_figures(document: Document, folder: Path) -> dict[str, str]:
         name = f"board_{section.suite}_{section.card}"
         figures[f"board {place}"] = save(board_figure(section), folder, name)
     for group in document.curves:
-        words = {"steps": "Training steps", "demos": "Data efficiency"}[group.kind]
-        heading = f"{words}: {group.policy} on {group.suite} (card {group.card})"
         name = f"{group.kind}_{group.policy}_{group.suite}_{group.card}"
-        figures[f"curves {heading}"] = save(curve_figure(group), folder, name)
+        figures[f"curves {group.title}"] = save(curve_figure(group), folder, name)
     if any(losses.series for losses in document.losses):
         figures["losses"] = save(loss_figure(document.losses), folder, "losses")
     splits = {group.key.split for group in document.probes.groups} if document.probes else set()

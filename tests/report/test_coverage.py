@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sfbench.contracts import Status
-from sfbench.report.curves import speed_up
+from sfbench.report.curves import speed_ups
 from sfbench.report.entries import make_entries
 from sfbench.report.intervals import Estimate, clopper_pearson
 from sfbench.report.load import load
@@ -104,7 +104,7 @@ def test_ratios_of_many_trainings(true_ratio: float, seeds: int) -> None:
     for _ in range(runs):
         baseline = drawn_curve("baseline", 2000, random, seeds)
         arm = drawn_curve("sf", 2000 / true_ratio, random, seeds)
-        found = speed_up(baseline, arm, level=0.66)
+        found = speed_ups(baseline, arm, [0.66])[0]
         hits += found.ratio.low <= true_ratio <= found.ratio.high
         widths.append(found.ratio.high - found.ratio.low)
     print(

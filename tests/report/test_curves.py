@@ -10,7 +10,7 @@ from scipy.optimize import isotonic_regression
 
 from sfbench.contracts import EpisodeRow, Status
 from sfbench.errors import UsageError
-from sfbench.report.curves import Curve, Point, first_reach, monotone, speed_up
+from sfbench.report.curves import Curve, Point, first_reach, monotone, speed_ups
 from sfbench.report.rate import wilson
 from sfbench.report.write import Options, write_report
 from tests.report.test_report import write_run
@@ -46,7 +46,7 @@ def test_speed_up_is_recovered_within_its_interval(true_ratio: float) -> None:
     for _ in range(runs):
         baseline = drawn_curve("baseline", 2000, random)
         arm = drawn_curve("sf", 2000 / true_ratio, random)
-        found = speed_up(baseline, arm, level=0.66)
+        found = speed_ups(baseline, arm, [0.66])[0]
         hits += found.ratio.low <= true_ratio <= found.ratio.high
         assert found.train_seeds == (3, 3)
     assert hits / runs >= 0.85
@@ -55,7 +55,7 @@ def test_speed_up_is_recovered_within_its_interval(true_ratio: float) -> None:
 def test_an_arm_that_never_arrives_is_censored() -> None:
     random = np.random.default_rng(0)
     baseline, arm = drawn_curve("baseline", 1000, random), drawn_curve("sf", 50_000, random)
-    found = speed_up(baseline, arm, level=0.8)
+    found = speed_ups(baseline, arm, [0.8])[0]
     assert found.bound == "at most"
     assert found.ratio.value == pytest.approx(found.baseline_x / STEPS[-1])
     assert found.ratio.low == 0
@@ -66,7 +66,7 @@ def test_an_arm_that_never_arrives_is_censored() -> None:
 def test_one_point_is_no_curve() -> None:
     curve = drawn_curve("sf", 1000, np.random.default_rng(0))
     with pytest.raises(UsageError, match="one point"):
-        speed_up(curve, Curve("x", curve.points[:1]), 0.5)
+        speed_ups(curve, Curve("x", curve.points[:1]), [0.5])
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,11 @@ def test_report_draws_curves_and_ratios(tmp_path: Path) -> None:
     html = (page / "index.html").read_text()
     assert "sf at 1000: " in html
     assert "Data efficiency: net on toy" in html
+    half = next(row for row in points if (row["arm"], row["train_step"]) == ("sf", "1000"))
+    numbers = [half[name] for name in ("mean_pct", "low_pct", "high_pct", "n", "train_seeds")]
+    cells = [numbers[0], f"{numbers[1]} to {numbers[2]}", *numbers[3:]]
+    assert "".join(f"<td>{cell}</td>" for cell in ("1000", *cells)) in html
+    assert f"| 1000 | {' | '.join(cells)} |" in (page / "leaderboard.md").read_text()
     assert {path.suffix for path in (page / "figures").iterdir()} == {".pdf", ".png", ".svg"}
     # The leaderboard shows the last step with all demonstrations and with fewer, apart.
     board = list(csv.DictReader((page / "leaderboard.csv").open()))

@@ -124,13 +124,12 @@ def test_an_episode_that_stands_twice_is_refused(tmp_path: Path, where: str) -> 
         ("nonsense\n", "line 2: not an episode row"),
     ],
 )
-def test_a_broken_file_is_named(cli: Cli, tmp_path: Path, tail: str, message: str) -> None:
+def test_a_broken_file_is_named(tmp_path: Path, tail: str, message: str) -> None:
     run = write_run(tmp_path / "run", [make_row(0)])
     with (run / "episodes" / "0-of-1.jsonl").open("a") as file:
         file.write(tail)
-    done = cli("report", str(run), "-o", "page")
-    assert done.returncode == 2
-    assert f"0-of-1.jsonl, {message}" in done.stderr
+    with pytest.raises(RunFolderError, match=rf"0-of-1\.jsonl, {message}"):
+        load([run])
 
 
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_pairs_are_counted_on_shared_episodes() -> None:
 
 def test_paired_difference_covers_the_truth() -> None:
     random = np.random.default_rng(1)
-    hits, runs = 0, 300
+    hits, runs = 0, 150
     for _ in range(runs):
         tasks = {}
         for task in "abcd":
