@@ -1,6 +1,6 @@
 """Rendering a MuJoCo model into arrays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,6 +70,12 @@ class OffscreenRenderer:
             if geom.segid >= 0 and geom.objtype == geom_type:
                 table[geom.segid + 1] = geom.objid
         return table[index][::-1]
+
+    def upload_textures(self, ids: Iterable[int]) -> None:
+        """Send textures that were repainted in the model to the GPU."""
+        gl.make_current()
+        for index in ids:
+            mujoco.mjr_uploadTexture(self._model, self._context, index)
 
     def close(self) -> None:
         """Free the GL objects."""

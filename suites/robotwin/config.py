@@ -30,3 +30,22 @@ class RobotwinConfig:
     camera_height: int = 128
     video_width: int = 320
     video_height: int = 240
+
+
+@dataclass(kw_only=True)
+class RandomizedConfig(RobotwinConfig):
+    """Settings of `robotwin_randomized`; each axis can be switched off, or on alone.
+
+    Attributes:
+        clutter: 4 to 8 things on the table that the task does not name.
+        textures: of table and floor, and the sky's colour.
+        lighting: the sun's direction, and the colour and strength of all light.
+        table_height: the table stands up to 3 cm lower.
+        camera_jitter_m: standard deviation of the room cameras' places; 0 leaves them alone.
+    """
+
+    clutter: bool = True
+    textures: bool = True
+    lighting: bool = True
+    table_height: bool = True
+    camera_jitter_m: float = 0.0

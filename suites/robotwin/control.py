@@ -45,6 +45,8 @@ class QposControl:
 class EeControl:
     """Per arm the tool's position and quaternion in the table frame, and the gripper's opening.
 
+    The frame is fixed to the robot: where the table stands lower than usual, its top is not at 0.
+
     Inverse kinematics starts from the servos' targets, so an unreachable pose leads to the
     nearest the arm gets to, and a pose held is a target held.
     """
@@ -66,9 +68,9 @@ class EeControl:
         """The drivers' tool poses (w >= 0) and openings."""
         rows = []
         for side in Side:
-            quat = arms[side].pose.quat
-            sign = -1.0 if quat[0] < 0 else 1.0
-            rows.append([*arms[side].pose.pos, *(sign * quat), arms[side].opening])
+            pose = arms[side].robot_pose
+            sign = -1.0 if pose.quat[0] < 0 else 1.0
+            rows.append([*pose.pos, *(sign * pose.quat), arms[side].opening])
         return np.concatenate(rows)
 
     def _pose(self, side: Side, part: Array, start: Array) -> Pose:

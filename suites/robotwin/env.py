@@ -15,6 +15,7 @@ from . import privileged
 from .control import Control
 from .expert.bimanual import Bimanual, Script
 from .pose import Array
+from .randomized.randomizer import Axes, Randomizer
 from .robot.panda import Side
 from .scene.room import SUBSTEPS
 from .scene.view import Scene
@@ -40,7 +41,9 @@ class RobotwinEnv:
         spec: EnvSpec,
         control: Control,
         states: StateList,
+        axes: Axes | None = None,
     ) -> None:
+        """An Env that shares `model`; one with axes of randomisation changes it, so has its own."""
         self.spec = spec
         self.scene = Scene(model)
         self._task = task
@@ -48,6 +51,8 @@ class RobotwinEnv:
         self._states = states
         self._low, self._high = spec.action.low, spec.action.high
         self._renderer: OffscreenRenderer | None = None
+        self._randomizer = Randomizer(self.scene, task, axes) if axes else None
+        self._scene_hash = ""
 
     @property
     def model(self) -> mujoco.MjModel:
@@ -60,12 +65,20 @@ class RobotwinEnv:
         return self.scene.data
 
     def reset(self, init_state: int, seed: int) -> None:
-        """Start an episode; the clean setting leaves nothing to the seed."""
-        self.reset_candidate(self._states.candidate(init_state))
+        """Start an episode; the seed fixes what is only seen, in the clean setting nothing."""
+        candidate = self._states.candidate(init_state)
+        self.reset_candidate(candidate)
+        if self._randomizer is not None:
+            self._scene_hash = self._randomizer.dress(seed, candidate, self._states.split)
+            if self._renderer is not None:
+                self._renderer.upload_textures(self._randomizer.texture_ids)
 
     def reset_candidate(self, candidate: int) -> None:
-        """Start an episode from a candidate seed's state, whatever its split."""
-        self.scene.reset(self._task.sample(state_rng(self._task.name, candidate)))
+        """Start an episode from a candidate seed's state, whatever its split and its looks."""
+        layout = self._task.sample(state_rng(self._task.name, candidate))
+        if self._randomizer is not None:
+            layout = self._randomizer.place(candidate, layout)
+        self.scene.reset(layout)
 
     def step(self, action: NDArray[np.float64]) -> None:
         """One control step; see `sfbench.contracts.Env.step`."""
@@ -86,8 +99,8 @@ class RobotwinEnv:
         return self._task.success(self.scene)
 
     def scene_hash(self) -> str:
-        """Empty: the clean setting draws nothing."""
-        return ""
+        """Of textures, lighting and camera jitter; empty where nothing is drawn."""
+        return self._scene_hash
 
     def get_state(self) -> Array:
         """MuJoCo's full integration state, with the servo targets."""

@@ -12,3 +12,11 @@ CLEAN = SuitePlugin(
     config="sfbench_suites.robotwin.config:RobotwinConfig",
     aliases=("robotwin",),
 )
+
+RANDOMIZED = SuitePlugin(
+    name="robotwin_randomized",
+    version=SUITE_VERSION,
+    summary="The same tasks with clutter, random textures, lighting and table height.",
+    factory="sfbench_suites.robotwin.suite:make_randomized",
+    config="sfbench_suites.robotwin.config:RandomizedConfig",
+)

@@ -9,6 +9,7 @@ which nobody has verified.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +18,25 @@ import numpy as np
 from sfbench.contracts import Split, stable_hash
 from sfbench.errors import MissingError, UsageError
 
+from .tasks import all_tasks
 from .tasks.base import Layout, TabletopTask
 
 FIRST_CANDIDATE = {Split.EVAL: 100_000, Split.SELECT: 200_000, Split.TRAIN: 1_000_000}
 COUNT = {Split.EVAL: 100, Split.SELECT: 50, Split.TRAIN: 100_000}
 
 FOLDER = Path(__file__).parent / "init_states"
+
+
+class Setting(StrEnum):
+    """Which list of verified states: without randomisation, or with all of it."""
+
+    CLEAN = "clean"
+    RANDOMIZED = "randomized"
+
+    @property
+    def folder(self) -> Path:
+        """Where the setting's lists lie."""
+        return FOLDER if self is Setting.CLEAN else FOLDER / self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +78,32 @@ class VerifiedList:
     layouts_hash: str
     """Hash of the accepted initial states, to notice should sampling ever change."""
 
-    def save(self) -> Path:
+    def save(self, setting: Setting) -> Path:
         """Write it to the suite's folder."""
-        path = FOLDER / f"{self.task}.json"
+        path = setting.folder / f"{self.task}.json"
         data = asdict(self)
         path.write_text(json.dumps(data, indent=1) + "\n")
         return path
 
 
+def offered(setting: Setting) -> Mapping[str, TabletopTask]:
+    """The tasks of a setting, by name: those whose `eval` states were verified in it."""
+    return {
+        name: task
+        for name, task in all_tasks().items()
+        if (setting.folder / f"{name}.json").is_file()
+    }
+
+
 @cache
-def verified(task: TabletopTask) -> VerifiedList:
+def verified(task: TabletopTask, setting: Setting = Setting.CLEAN) -> VerifiedList:
     """The stored `eval` list of a task.
 
     Raises:
         MissingError: there is none, or it belongs to another version of the task.
     """
-    path = FOLDER / f"{task.name}.json"
-    mend = f"type `python -m sfbench_suites.robotwin.verify --task {task.name}`"
+    path = setting.folder / f"{task.name}.json"
+    mend = f"type `python -m sfbench_suites.robotwin.verify --setting {setting} --task {task.name}`"
     if not path.is_file():
         raise MissingError(f"task '{task.name}' has no list of eval states; {mend}")
     data = json.loads(path.read_text())
@@ -93,10 +116,10 @@ def verified(task: TabletopTask) -> VerifiedList:
     return found
 
 
-def state_list(task: TabletopTask, split: Split) -> StateList:
+def state_list(task: TabletopTask, split: Split, setting: Setting = Setting.CLEAN) -> StateList:
     """The initial states of a task's split."""
     if split is Split.EVAL:
-        return StateList(task.name, split, verified(task).accepted)
+        return StateList(task.name, split, verified(task, setting).accepted)
     first = FIRST_CANDIDATE[split]
     return StateList(task.name, split, range(first, first + COUNT[split]))
 

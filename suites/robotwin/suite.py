@@ -1,8 +1,10 @@
 """The suite: tasks, Envs, state ids and the protocol card."""
 
+import copy
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version as package_version
+from typing import NamedTuple
 
 import mujoco
 
@@ -10,15 +12,17 @@ from sfbench.contracts import Env, EnvSpec, Json, Split, Task, stable_hash
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 from sfbench.sim.gl import MAX_HEIGHT, MAX_WIDTH
 
-from .config import RobotwinConfig
+from .config import RandomizedConfig, RobotwinConfig
 from .control import make_control
 from .env import RobotwinEnv
 from .mjcf import Mjcf
-from .plugin import CLEAN
+from .plugin import CLEAN, RANDOMIZED
+from .randomized.distractors import add_distractors
+from .randomized.randomizer import Axes
 from .robot import panda_files
 from .scene.room import CONTROL_HZ, SUBSTEPS, TIMESTEP_S, build_room
 from .spec import env_spec
-from .states import layouts_hash, state_list, verified
+from .states import Setting, layouts_hash, offered, state_list, verified
 from .tasks import all_tasks
 from .tasks.base import TabletopTask
 
@@ -26,35 +30,40 @@ MUJOCO_VERSION = "3.2.3"
 
 
 class RobotwinSuite:
-    """Implements `sfbench.contracts.Suite`."""
-
-    name = CLEAN.name
-    version = CLEAN.version
+    """Implements `sfbench.contracts.Suite`, for either setting."""
 
     def __init__(self, config: RobotwinConfig) -> None:
         _check_sizes(config)
         self._config = config
+        randomized = isinstance(config, RandomizedConfig)
+        plugin = RANDOMIZED if randomized else CLEAN
+        self.name, self.version = plugin.name, plugin.version
+        self._setting = Setting.RANDOMIZED if randomized else Setting.CLEAN
+        self._offered = offered(self._setting)
+        self._axes = axes_of(config)
         self.env_spec: EnvSpec = env_spec(config)
         self.tasks: Mapping[str, Task] = {
-            name: _described(task) for name, task in all_tasks().items()
+            name: _described(task, self._setting) for name, task in self._offered.items()
         }
 
     def make_env(self, task: str, split: Split) -> Env:
         """A new Env; scenes are compiled once a process."""
         found = self._task(task)
         return RobotwinEnv(
-            compiled_model(task, self._config),
+            own_model(task, self._config),
             found,
             self.env_spec,
             make_control(self._config.action_space),
-            state_list(found, split),
+            state_list(found, split, self._setting),
+            self._axes,
         )
 
     def state_id(self, task: str, split: Split, init_state: int) -> str:
-        """`robotwin/<task>/<task version>/<candidate seed>`."""
+        """`robotwin/<task>/<task version>/<candidate seed>`; clutter and height are named."""
         found = self._task(task)
-        candidate = state_list(found, split).candidate(init_state)
-        return f"robotwin/{task}/{found.version}/{candidate}"
+        candidate = state_list(found, split, self._setting).candidate(init_state)
+        family = "+".join(["robotwin", *(self._axes.physical if self._axes else ())])
+        return f"{family}/{task}/{found.version}/{candidate}"
 
     def card(self) -> Mapping[str, Json]:
         """Everything of the suite that can move a score."""
@@ -66,14 +75,15 @@ class RobotwinSuite:
             "timestep_s": TIMESTEP_S,
             "substeps": SUBSTEPS,
             "settle_steps": 0,
-            "seed_rule": "candidate seed -> initial state; the episode's seed draws nothing",
+            "seed_rule": _SEED_RULE[self._setting],
+            **({"randomized": self._axes.to_json()} if self._axes else {}),
             "cameras": {
                 camera.name: [camera.width, camera.height] for camera in self.env_spec.cameras
             },
             "mujoco": str(mujoco.__version__),
             "robosuite": package_version("robosuite"),
             "robot_files": panda_files.source_hash(),
-            "tasks": {name: self._task_card(task) for name, task in all_tasks().items()},
+            "tasks": {name: self._task_card(task) for name, task in self._offered.items()},
         }
 
     def preflight(self) -> None:
@@ -83,28 +93,28 @@ class RobotwinSuite:
                 f"MuJoCo {mujoco.__version__} is installed; the eval states were verified with "
                 f"{MUJOCO_VERSION}: type `pip install mujoco=={MUJOCO_VERSION}`"
             )
-        for task in all_tasks().values():
-            stored = verified(task)
+        for task in self._offered.values():
+            stored = verified(task, self._setting)
             if stored.layouts_hash != layouts_hash(task, stored.accepted):
                 raise MissingError(
                     f"the initial states of '{task.name}' are not those that were verified "
                     f"(another numpy, or an edited task); raise its version and type "
-                    f"`python -m sfbench_suites.robotwin.verify --task {task.name}`"
+                    f"`python -m sfbench_suites.robotwin.verify --setting {self._setting} "
+                    f"--task {task.name}`"
                 )
 
     def _task(self, name: str) -> TabletopTask:
-        tasks = all_tasks()
-        if name not in tasks:
-            raise UnknownNameError("task", name, tasks)
-        return tasks[name]
+        if name not in self._offered:
+            raise UnknownNameError("task", name, self._offered)
+        return self._offered[name]
 
     def _task_card(self, task: TabletopTask) -> Json:
-        stored = verified(task)
+        stored = verified(task, self._setting)
         return {
             "version": task.version,
             "budget_steps": task.budget_steps,
             "eval_states": stable_hash([list(stored.accepted), stored.layouts_hash]),
-            "model": build_model(task.name, _sizes(self._config)).digest(),
+            "model": build_model(task.name, _build(self._config)).digest(),
         }
 
 
@@ -113,39 +123,77 @@ def make_clean(config: RobotwinConfig) -> RobotwinSuite:
     return RobotwinSuite(config)
 
 
-_Sizes = tuple[int, int, int, int]
+def make_randomized(config: RandomizedConfig) -> RobotwinSuite:
+    """The factory of `robotwin_randomized`."""
+    return RobotwinSuite(config)
 
 
-def build_model(task: str, sizes: _Sizes) -> Mjcf:
+_SEED_RULE = {
+    Setting.CLEAN: "candidate seed -> initial state; the episode's seed draws nothing",
+    Setting.RANDOMIZED: "candidate seed -> objects, clutter, table height; "
+    "the episode's seed -> textures, lighting, camera jitter",
+}
+
+
+class Build(NamedTuple):
+    """The settings that a compiled scene depends on."""
+
+    camera_width: int
+    camera_height: int
+    video_width: int
+    video_height: int
+    clutter: bool
+
+
+def build_model(task: str, build: Build) -> Mjcf:
     """The scene of a task, not yet compiled."""
-    width, height, video_width, video_height = sizes
     config = RobotwinConfig(
-        camera_width=width,
-        camera_height=height,
-        video_width=video_width,
-        video_height=video_height,
+        camera_width=build.camera_width,
+        camera_height=build.camera_height,
+        video_width=build.video_width,
+        video_height=build.video_height,
     )
     model = build_room(config, task)
     all_tasks()[task].add_objects(model)
+    if build.clutter:
+        add_distractors(model)
     return model
+
+
+def axes_of(config: RobotwinConfig) -> Axes | None:
+    """The axes of randomisation; None in the clean setting."""
+    return Axes.of(config) if isinstance(config, RandomizedConfig) else None
+
+
+def own_model(task: str, config: RobotwinConfig) -> mujoco.MjModel:
+    """A scene for one Env: shared where nothing changes it, otherwise a copy."""
+    model = compiled_model(task, config)
+    return copy.copy(model) if axes_of(config) else model
 
 
 def compiled_model(task: str, config: RobotwinConfig) -> mujoco.MjModel:
     """The task's scene; compiled once a process and shared, so nobody may change it."""
-    return _compiled(task, _sizes(config))
+    return _compiled(task, _build(config))
 
 
 @cache
-def _compiled(task: str, sizes: _Sizes) -> mujoco.MjModel:
-    return build_model(task, sizes).compile()
+def _compiled(task: str, build: Build) -> mujoco.MjModel:
+    return build_model(task, build).compile()
 
 
-def _sizes(config: RobotwinConfig) -> _Sizes:
-    return config.camera_width, config.camera_height, config.video_width, config.video_height
+def _build(config: RobotwinConfig) -> Build:
+    axes = axes_of(config)
+    return Build(
+        config.camera_width,
+        config.camera_height,
+        config.video_width,
+        config.video_height,
+        clutter=axes is not None and axes.clutter,
+    )
 
 
-def _described(task: TabletopTask) -> Task:
-    counts = {split: len(state_list(task, split)) for split in Split}
+def _described(task: TabletopTask, setting: Setting) -> Task:
+    counts = {split: len(state_list(task, split, setting)) for split in Split}
     return Task(
         name=task.name,
         version=task.version,

@@ -13,7 +13,8 @@ class ArmDriver:
     """An arm's commanded waypoint and gripper opening; every move starts from those."""
 
     def __init__(self, side: Side, scene: Scene) -> None:
-        self._planner = PathPlanner(side)
+        self._rise_m = scene.rise_m
+        self._planner = PathPlanner(side, self._rise_m)
         self._at = self._planner.waypoint(scene.arm_target(side))
         self._home = self._at.pose
         self.opening = scene.grip_target(side)
@@ -22,6 +23,14 @@ class ArmDriver:
     def pose(self) -> Pose:
         """The commanded tool pose, in the table frame."""
         return self._at.pose
+
+    @property
+    def robot_pose(self) -> Pose:
+        """The commanded tool pose in the frame that is fixed to the robot.
+
+        It is the table's where the table stands at its usual height.
+        """
+        return self._at.pose.raised(-self._rise_m)
 
     @property
     def qpos(self) -> Array:

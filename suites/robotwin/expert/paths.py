@@ -42,9 +42,10 @@ Path = list[Waypoint]
 class PathPlanner:
     """Plans moves of one arm from any waypoint."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, rise_m: float = 0.0) -> None:
         self._solver = arm_kinematics()
-        self._base = Pose.of(base_pos(side), (np.sqrt(0.5), 0, 0, np.sqrt(0.5)))
+        base = Pose.of(base_pos(side), (np.sqrt(0.5), 0, 0, np.sqrt(0.5)))
+        self._base = base.raised(rise_m)
         self._to_base = self._base.inverse()
 
     def waypoint(self, qpos: Array) -> Waypoint:

@@ -37,6 +37,11 @@ class Scene:
             for side in Side
         }
 
+    @property
+    def rise_m(self) -> float:
+        """How much higher than usual the arms stand above the table."""
+        return float(self.model.body(f"{Side.LEFT}_link0").pos[2]) - TABLE_TOP_M
+
     # -- the robot ----------------------------------------------------------------------------
 
     def arm_qpos(self, side: Side) -> Array:
@@ -108,6 +113,10 @@ class Scene:
     def touches(self, side: Side, body: str) -> bool:
         """Whether a finger of that arm touches the body."""
         return any(self.contacts(f"{side}_finger{index}", body) for index in (1, 2))
+
+    def holds(self, side: Side, body: str) -> bool:
+        """Whether both fingers of that arm touch the body."""
+        return all(self.contacts(f"{side}_finger{index}", body) for index in (1, 2))
 
     # -- state --------------------------------------------------------------------------------
 

@@ -14,6 +14,10 @@ Layout = dict[str, Pose]
 """Initial poses of the task's bodies, in the table frame."""
 
 
+Rectangle = tuple[float, float, float, float]
+"""Part of the table: least x and y, largest x and y, in m."""
+
+
 class TabletopTask(ABC):
     """One task: objects, initial states, wordings, success test and expert.
 
@@ -23,6 +27,7 @@ class TabletopTask(ABC):
         budget_steps: control steps after which an unsolved episode is a failure.
         instructions: wordings of the `seen` split.
         unseen_instructions: wordings of the `unseen` split.
+        reserved: where no clutter may stand, besides about the task's own bodies.
     """
 
     name: ClassVar[str]
@@ -30,6 +35,7 @@ class TabletopTask(ABC):
     budget_steps: ClassVar[int]
     instructions: ClassVar[tuple[str, ...]]
     unseen_instructions: ClassVar[tuple[str, ...]]
+    reserved: ClassVar[tuple[Rectangle, ...]] = ((-0.22, -0.30, 0.22, 0.0),)
 
     @abstractmethod
     def add_objects(self, model: Mjcf) -> None:

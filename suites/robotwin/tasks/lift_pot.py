@@ -4,28 +4,14 @@ import numpy as np
 
 from ..expert.bimanual import Bimanual, Script
 from ..expert.grasps import downward_options
-from ..mjcf import Mjcf, add
+from ..mjcf import Mjcf
 from ..pose import Pose, yaw_quat
 from ..robot.panda import Side
-from ..scene.objects import (
-    HIDDEN,
-    OBJECT_CONTACT,
-    add_box,
-    add_feet,
-    add_lathe,
-    add_material,
-    add_wall_ring,
-    free_body,
-)
+from ..scene.objects import free_body
+from ..scene.pot import GRASP_M, HANDLE_HEIGHT_M, write_pot
 from ..scene.view import Scene
 from .base import Layout, TabletopTask
 
-_RADIUS_M, _HEIGHT_M, _WALL_M = 0.090, 0.085, 0.006
-_HANDLE_HEIGHT_M = 0.068
-_HANDLE_REACH_M = 0.045
-"""How far the handles stand out from the wall."""
-_GRASP_M = _RADIUS_M + 0.030
-"""From the pot's axis to where a handle is held."""
 _LIFT_M, _LIFTED_M = 0.14, 0.08
 
 
@@ -67,42 +53,7 @@ class LiftPot(TabletopTask):
 
     def add_objects(self, model: Mjcf) -> None:
         """A hollow pot with a handle at its -x and +x sides."""
-        pot = free_body(model, "pot")
-        enamel = add_material(model, "enamel", (0.17, 0.33, 0.55, 1), specular=0.7, shininess=0.7)
-        add_wall_ring(pot, _RADIUS_M, _WALL_M, (0.002, _HEIGHT_M), mass_kg=0.30)
-        add_feet(pot, _RADIUS_M - 0.008, mass_kg=0.02)
-        add(
-            pot,
-            "geom",
-            type="cylinder",
-            size=(_RADIUS_M - _WALL_M / 2, 0.003),
-            pos=(0, 0, 0.005),
-            mass=0.12,
-            **(OBJECT_CONTACT | HIDDEN),
-        )
-        inner, outer = _RADIUS_M - _WALL_M, _RADIUS_M
-        outline = [
-            (0, 0),
-            (outer - 0.008, 0),
-            (outer, 0.010),
-            (outer, _HEIGHT_M - 0.004),
-            (outer + 0.004, _HEIGHT_M),
-            (inner, _HEIGHT_M),
-            (inner, 0.012),
-            (0, 0.008),
-        ]
-        add_lathe(model, pot, outline, enamel)
-        black = (0.11, 0.11, 0.12, 1)
-        for sign in (-1, 1):
-            for tangential in (-0.020, 0.020):
-                centre = (
-                    sign * (_RADIUS_M + _HANDLE_REACH_M / 2 - 0.004),
-                    tangential,
-                    _HANDLE_HEIGHT_M,
-                )
-                add_box(pot, (_HANDLE_REACH_M / 2, 0.006, 0.009), black, pos=centre, mass=0.015)
-            bar = (sign * (_RADIUS_M + _HANDLE_REACH_M - 0.010), 0, _HANDLE_HEIGHT_M)
-            add_box(pot, (0.006, 0.014, 0.009), black, pos=bar, mass=0.01)
+        write_pot(model, free_body(model, "pot"))
 
     def sample(self, rng: np.random.Generator) -> Layout:
         """Within 5 cm of the middle, turned by at most 22.5 degrees."""
@@ -140,7 +91,7 @@ class LiftPot(TabletopTask):
 
 def _handle(pot: Pose, side: Side) -> np.ndarray:
     sign = -1 if side is Side.LEFT else 1
-    return pot.apply((sign * _GRASP_M, 0, _HANDLE_HEIGHT_M))
+    return pot.apply((sign * GRASP_M, 0, HANDLE_HEIGHT_M))
 
 
 TASK = LiftPot()

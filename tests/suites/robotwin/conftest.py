@@ -7,12 +7,24 @@ import pytest
 from sfbench_suites.robotwin.config import ActionSpace, RobotwinConfig
 from sfbench_suites.robotwin.env import RobotwinEnv
 from sfbench_suites.robotwin.robot.panda import Side
+from sfbench_suites.robotwin.states import Setting, offered
 from sfbench_suites.robotwin.suite import make_clean
-from sfbench_suites.robotwin.tasks import all_tasks
 
 from sfbench.contracts import Split
 
-TASKS = list(all_tasks())
+TASKS = list(offered(Setting.CLEAN))
+FEW = {
+    "click_bell",
+    "handover_mic",
+    "open_microwave",
+    "place_dual_shoes",
+    "stack_blocks_two",
+    "stack_bowls_two",
+}
+"""One task of each kind; `make test-robotwin-full` takes them all where a test takes long."""
+SAMPLED = [
+    pytest.param(task, marks=() if task in FEW else pytest.mark.slow, id=task) for task in TASKS
+]
 SPACES = list(ActionSpace)
 
 MakeEnv = Callable[..., RobotwinEnv]

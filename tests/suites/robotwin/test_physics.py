@@ -9,10 +9,10 @@ from sfbench_suites.robotwin.scene.room import TABLE_TOP_M
 
 from sfbench.errors import SystemFaultError
 
-from .conftest import TASKS, MakeEnv, deepest_penetration_m, free_bodies, hold
+from .conftest import SAMPLED, MakeEnv, deepest_penetration_m, free_bodies, hold
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", SAMPLED)
 def test_untouched_objects_rest(make_env: MakeEnv, task: str) -> None:
     env = make_env(task)
     for init_state in (0, 1, 2):

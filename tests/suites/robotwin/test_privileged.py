@@ -29,7 +29,7 @@ def test_every_pixel_of_the_table_lies_on_the_table(make_env: MakeEnv) -> None:
         world = camera.to_world[:3, :3] @ points + camera.to_world[:3, 3:]
         # The table's edges and legs are left out.
         top = (np.abs(world[0]) < 0.58) & (np.abs(world[1]) < 0.33) & (world[2] > -0.04)
-        assert top.sum() > 0.8 * on_table.sum()
+        assert top.sum() > 0.7 * on_table.sum()
         assert np.abs(world[2][top]).max() < 1e-4
 
 

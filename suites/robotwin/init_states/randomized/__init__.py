@@ -1,0 +1,1 @@
+"""Verified initial states of the randomised setting, one file a task."""

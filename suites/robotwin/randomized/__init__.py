@@ -1,0 +1,1 @@
+"""The randomised setting: clutter, textures, lighting, table height, camera jitter."""
