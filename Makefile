@@ -1,6 +1,6 @@
 # Everything a user types. Each target sets up what it needs on a fresh Debian or Ubuntu machine.
 .DELETE_ON_ERROR:
-.PHONY: help setup gl demo test test-coverage test-libero-full test-peers test-slurm test-system check clean
+.PHONY: help setup gl demo test test-coverage test-libero-full test-robotwin-full test-peers test-slurm test-system check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,7 @@ TORCH ?= torch==2.13.0
 SLURM_PACKAGES := slurm-wlm munge
 GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libosmesa6
 DEMO := results/runs/demo
+DEMO_TASKS := 'tasks=[beat_block_hammer,click_bell,handover_block,lift_pot,place_empty_cup,stack_blocks_two]'
 
 help:
 	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
@@ -48,8 +49,8 @@ gl:
 	else echo "Rendering without a screen needs: sudo apt-get install -y$$missing"; exit 1; fi
 
 demo: setup
-	$(BIN)/sfbench eval suite=robotwin policy=expert episodes=5 video=all out=$(DEMO)/expert
-	$(BIN)/sfbench eval suite=robotwin policy=random episodes=5 video=all out=$(DEMO)/random
+	$(BIN)/sfbench eval suite=robotwin policy=expert $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/expert
+	$(BIN)/sfbench eval suite=robotwin policy=random $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/random
 	$(BIN)/sfbench report $(DEMO)/expert $(DEMO)/random -o $(DEMO)/report
 
 test: setup
@@ -62,6 +63,10 @@ test-libero-full: setup
 # How often the reports' intervals hold the truth, printed: 2,000 journals, 3,600 pairs of trainings.
 test-coverage: setup
 	$(BIN)/python -m pytest -s -m slow tests/report --timeout 1800
+
+# Every task of the bimanual suite in every test, and 50 random episodes of each.
+test-robotwin-full: setup
+	$(BIN)/python -m pytest -m "slow or not slow" tests/suites/robotwin --timeout 7200
 
 # vla-eval's own LIBERO benchmark plays whole episodes against our server: minutes.
 test-peers: setup
