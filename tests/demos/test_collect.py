@@ -1,0 +1,239 @@
+"""Collecting, through the real command line: what is kept, and what cannot change it."""
+
+import json
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sfbench_toy.suite import ToyConfig, ToySuite
+
+from sfbench.cli.collect import make_request
+from sfbench.contracts import EpisodeKey, EpisodeSpec, PolicySpec, RunsIn, Split, Status
+from sfbench.demos import collect as collecting
+from sfbench.demos.dataset import Dataset, open_dataset
+from sfbench.demos.recorder import RecorderRecipe
+from sfbench.demos.spec import spec_of
+from sfbench.errors import DatasetError, StoppedError, UsageError
+from sfbench.rollout.journal import read_rows
+from sfbench.rollout.messages import Outcome
+from sfbench.rollout.progress import progress_subscriber
+from sfbench.rollout.rows import RowMaker
+from sfbench.rollout.seeds import scene_seed
+from tests.conftest import Cli, start_cli
+
+COMMON = ("collect", "suite=toy", "policy=toy_chase", "policy.noise=4.0", "episodes=4")
+SLOW = "suite.step_s=0.02"
+
+
+def run(out: Path, *extra: str) -> tuple[int, str, str]:
+    process = start_cli(*COMMON, f"out={out}", *extra)
+    shown, errors = process.communicate(timeout=120)
+    return process.returncode, shown, errors
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four successes of each of two tasks, by a policy that fails now and then."""
+    out = tmp_path_factory.mktemp("collected") / "set"
+    status, shown, errors = run(out, "workers=2", "sim_states=true")
+    assert status == 0, errors
+    assert "kept" in shown
+    return out
+
+
+def kept(dataset: Dataset) -> list[tuple[str, int | None]]:
+    return [(item.task, item.init_state) for item in dataset.episodes]
+
+
+def test_the_first_successes_of_the_train_split_and_nothing_else(collected: Path) -> None:
+    dataset = open_dataset(collected)
+    rows = read_rows(collected / "collection")
+    assert {row.split for row in rows} == {"train"}
+    solved = sorted((row.task, row.init_state) for row in rows if row.status is Status.SUCCESS)
+    # Guards the rest: with a policy that never fails it would say little.
+    assert len(solved) < len(rows)
+    for task in ("reach", "reach_far"):
+        assert [pair for pair in kept(dataset) if pair[0] == task] == [
+            pair for pair in solved if pair[0] == task
+        ][:4]
+    assert dataset.state_ids() == {f"toy/{task}/train/{state}" for task, state in kept(dataset)}
+    assert {item.split for item in dataset.episodes} == {"train"}
+    assert not list((collected / "collection").glob("recorded"))
+
+
+def test_counts_are_stored(collected: Path) -> None:
+    stored = json.loads((collected / "meta/sfbench.json").read_text())["collection"]
+    rows = read_rows(collected / "collection")
+    for item in stored["tasks"]:
+        mine = [row for row in rows if row.task == item["task"]]
+        solved = sum(row.status is Status.SUCCESS for row in mine)
+        assert (item["attempts"], item["solved"], item["kept"]) == (len(mine), solved, 4)
+
+
+def test_frames_states_and_actions_belong_together(collected: Path) -> None:
+    """Frame t is what is seen before action t: playing the actions shows every frame, and ends
+    solved."""
+    dataset = open_dataset(collected)
+    info = dataset.episodes[5]
+    assert info.init_state is not None
+    env = ToySuite(ToyConfig()).make_env(info.task, Split.TRAIN)
+    env.reset(info.init_state, scene_seed(EpisodeKey("toy", info.task, info.init_state, 0, 0)))
+    states, actions = dataset.source.vectors(5)
+    images = dataset.source.frames(5, "top", range(info.length))
+    sim_states = dataset.source.extra_rows(5, "sim_state", range(info.length))
+    for frame in range(info.length):
+        assert not env.success()
+        seen = env.observe(["top"])
+        # Actions are stored in single precision.
+        np.testing.assert_allclose(seen.state, states[frame], atol=1e-5)
+        np.testing.assert_allclose(env.get_state(), sim_states[frame], atol=1e-5)
+        assert (seen.images["top"] != images[frame]).mean() < 0.005
+        env.step(actions[frame].astype(np.float64))
+    assert env.success()
+    # Guards the comparison of images: the scene moves.
+    assert (images[0] != images[-1]).mean() > 0.005
+    env.close()
+
+
+REACH = ("tasks=[reach]", "episodes=3", "sim_states=true", "out=set")
+
+
+def assert_first_three(path: Path, collected: Path) -> None:
+    """That a set of three demonstrations of one task has the same as the larger one."""
+    found, expected = open_dataset(path), open_dataset(collected)
+    assert kept(found) == kept(expected)[:3]
+    assert [item.content for item in found.episodes] == [
+        item.content for item in expected.episodes
+    ][:3]
+
+
+def test_workers_do_not_change_the_dataset(collected: Path, cli: Cli, tmp_path: Path) -> None:
+    done = cli(*COMMON[:-1], *REACH, "workers=0")
+    assert done.returncode == 0, done.stderr
+    assert_first_three(tmp_path / "set", collected)
+
+
+def test_killed_and_run_again(collected: Path, cli: Cli, tmp_path: Path) -> None:
+    """kill -9 while it records, then let it finish."""
+    out = tmp_path / "set"
+    process = start_cli(*COMMON[:-1], *REACH, SLOW, "workers=2", cwd=tmp_path)
+    deadline = time.monotonic() + 100
+    while finished(out) < 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert 1 <= finished(out) < 3
+    with pytest.raises(DatasetError, match="not finished; run the same"):
+        open_dataset(out)
+    done = cli(*COMMON[:-1], *REACH, SLOW, "workers=2")
+    assert done.returncode == 0, done.stderr
+    assert_first_three(out, collected)
+
+
+def finished(out: Path) -> int:
+    return sum(
+        path.read_bytes().count(b"\n") for path in (out / "collection/episodes").glob("*.jsonl")
+    )
+
+
+def test_run_again_when_done(collected: Path) -> None:
+    rows = finished(collected)
+    status, shown, _ = run(collected, "workers=1", "sim_states=true")
+    assert status == 0
+    assert "all tasks" in shown
+    assert finished(collected) == rows
+
+
+def test_another_request_is_refused(collected: Path) -> None:
+    status, _, errors = run(collected, "sim_states=true", "suite.damping=3", "seed=2")
+    assert status == 2
+    assert "another request" in errors
+    assert "seed: 0 -> 2" in errors
+    assert "suite_config.damping: 2.0 -> 3.0" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("policy=expert",), "episodes=None: say how many"),
+        (("policy=expert", "episodes=0"), "episodes=0: say how many"),
+        (("policy=expert", "episodes=1", "cameras=[tpo]"), "unknown camera 'tpo'. Did you mean"),
+        (("policy=expert", "episodes=1", "tasks=[rech]"), "Did you mean 'reach'"),
+        (("policy=expert", "episodes=1", "depth=true"), "gives no depth, segmentation or camera"),
+        (("policy=expert", "source=."), "policy 'expert' replays nothing; use policy=replay"),
+        (("policy=replay", "source=absent"), "source=absent: there is no such file or folder"),
+        (("policy=replay", "source=."), "suite 'toy' has no recordings"),
+        (("policy=expert", "episodes=1", "keep_still=true"), "it needs source="),
+    ],
+)
+def test_what_is_refused(cli: Cli, arguments: tuple[str, ...], message: str) -> None:
+    done = cli("collect", "suite=toy", "workers=0", "out=set", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+
+
+def test_a_policy_that_solves_nothing_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "_ATTEMPTS_PER_EPISODE", 1)
+    monkeypatch.setattr(collecting, "_ATTEMPTS_MORE", 1)
+    request = make_request(
+        ["suite=toy", "policy=random", "episodes=1", "tasks=[reach_far]", f"out={tmp_path}"]
+    )
+    with pytest.raises(StoppedError, match="reach_far: only 0 of 2 attempts succeeded"):
+        collecting.collect(request, progress_subscriber)
+    with pytest.raises(DatasetError, match="not finished"):
+        open_dataset(tmp_path)
+
+
+def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for it: only videos grow beyond that."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+    out = f"out={tmp_path / 'set'}"
+    process = start_cli(
+        *COMMON[:-1], *REACH[:2], "suite.image_px=128", "workers=1", out, preexec_fn=limit
+    )
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 3, errors
+    assert "cannot write" in errors
+    assert ".mp4" in errors
+
+
+def test_the_eval_split_cannot_be_recorded(tmp_path: Path) -> None:
+    suite = ToySuite(ToyConfig())
+    recorder = RecorderRecipe(tmp_path, spec_of("toy", suite.env_spec, ["top"])).make(print)
+    env = suite.make_env("reach", Split.EVAL)
+    with pytest.raises(UsageError, match="come from split train, not from eval"):
+        recorder.on_reset(env, plan_of(Split.EVAL, 0))
+
+
+def plan_of(split: Split, init_state: int) -> EpisodeSpec:
+    return EpisodeSpec(
+        suite="toy",
+        task="reach",
+        instruction="",
+        instruction_split="seen",
+        init_state=init_state,
+        split=split,
+        seed=0,
+        repeat=0,
+        budget_steps=1,
+    )
+
+
+def test_evaluating_on_a_state_of_the_dataset_is_marked(collected: Path) -> None:
+    dataset = open_dataset(collected)
+    states = [state for task, state in kept(dataset) if task == "reach" and state is not None]
+    policy = PolicySpec(name="p", runs_in=RunsIn.MAIN, trained_states=dataset.state_ids())
+    make_row = RowMaker(ToySuite(ToyConfig()), policy, None, "card")
+    ended = Outcome(status=Status.SUCCESS)
+    assert all(make_row(plan_of(Split.TRAIN, state), ended, 1).leak for state in states)
+    assert not make_row(plan_of(Split.TRAIN, max(states) + 1), ended, 1).leak
+    assert not any(make_row(plan_of(Split.EVAL, state), ended, 1).leak for state in states)
