@@ -190,7 +190,7 @@ class RolloutEngine:
         elif isinstance(message, Note):
             self._event(message.text)
         elif isinstance(message, Refused):
-            raise UsageError(message.reason)
+            raise (StoppedError if message.stopped else UsageError)(message.reason)
         else:
             self._start_deaths = 0  # Ready
 

@@ -32,9 +32,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Worker to main: the suite cannot be built here; the run cannot go on."""
+    """Worker to main: the run cannot go on here: no suite can be built, or the disk is full.
+
+    Attributes:
+        reason: why.
+        stopped: whether the same run can be resumed once that is mended.
+    """
 
     reason: str
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

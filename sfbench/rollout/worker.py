@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sfbench.contracts import Cause, Env, EpisodeSpec, Policy, PolicyContext, RunsIn, Split, Suite
-from sfbench.errors import SfbenchError
+from sfbench.errors import SfbenchError, StoppedError
 from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.actors import LocalActor, PipeActor
 from sfbench.rollout.episode_loop import (
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str]) -> None:
         setup: WorkerSetup = pipe.recv()
         _serve(pipe, SlotMemory(memory_fd, setup.layout), setup)
     except SfbenchError as error:
-        pipe.send(Refused(str(error)))
+        pipe.send(Refused(str(error), isinstance(error, StoppedError)))
     except EOFError:
         pass
 
