@@ -1,0 +1,126 @@
+"""Pretraining on 2-D questions: pictures of a real suite, weights that a policy starts from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from sfbench_policies.openvla_oft.config import SmallConfig
+from sfbench_policies.openvla_oft.reader import make_micro_reader
+
+from sfbench.cli.main import run
+from sfbench.demos.dataset import open_dataset
+from sfbench.errors import UsageError
+from sfbench.training.reporting import Silent
+from sfbench.training.run import train
+from sfbench.training.settings import OptimiserConfig
+from sfbench.training.vlm.pictures import Picture
+from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining
+from sfbench.training.vlm.questions import ANSWERS, WORDS
+from sfbench.training.vlm.reader import ReaderRequest
+from tests.training.demos import INSTRUCTIONS
+from tests.training.runs import losses, request
+
+STILL = OptimiserConfig(lr=1e-30, weight_decay=0.0)
+"""Changes nothing that float32 can tell."""
+COLOURS = ((200, 25, 25), (30, 60, 190), (40, 150, 50))
+
+
+def picture(seed: int) -> Picture:
+    """Three things of different colours on a grey table, each somewhere else every time."""
+    random = np.random.default_rng(seed)
+    image = np.full((64, 64, 3), 128, np.uint8)
+    seen = np.zeros((64, 64), np.int32)
+    for index, colour in enumerate(COLOURS, start=1):
+        row, column = (int(value) for value in random.integers(0, 4, 2) * 16)
+        image[row : row + 16, column : column + 16] = colour
+        seen[row : row + 16, column : column + 16] = index
+    return Picture({"top": image}, {"top": seen}, ("table", "cup", "pot", "bell"))
+
+
+def reader_request() -> ReaderRequest:
+    return ReaderRequest(
+        config=SmallConfig(),
+        cameras=("top",),
+        texts=(*WORDS, *ANSWERS, "table cup pot bell", *INSTRUCTIONS),
+        seed=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("vlm") / "start"
+    settings = VlmSettings(steps=150, batch_size=24, lr=2e-3)
+    pictures = [picture(seed) for seed in range(80)]
+    training = VlmTraining(
+        make_micro_reader(reader_request()), pictures, ("top",), settings, torch.device("cpu")
+    )
+    untrained = training.test()
+    assert untrained.places_iou < 0.3
+    scores = training.run(out, Silent(), {"suite": "drawn"})
+    # Where things are is learned, on pictures that were not trained on.
+    assert scores.places_iou > untrained.places_iou + 0.3
+    return out
+
+
+def test_the_folder(start: Path) -> None:
+    card = yaml.safe_load((start / "vlm.yaml").read_text())
+    assert card["scores"]["places_iou"] > 0.3
+    assert len((start / "metrics.jsonl").read_text().splitlines()) == 150
+    assert {path.name for path in start.iterdir()} == {
+        "model.safetensors",
+        "word_tokenizer.json",
+        "vlm.yaml",
+        "metrics.jsonl",
+    }
+
+
+def test_a_policy_starts_from_it(start: Path, dataset: Path, tmp_path: Path) -> None:
+    """Vision and language are the pretrained ones; heads are the fresh ones of the seed."""
+    runs = {"fresh": None, "started": str(start)}
+    for name, source in runs.items():
+        train(request(dataset, tmp_path / name, steps=1, start=source, optimiser=STILL))
+    fresh, started = (
+        load_file(tmp_path / name / "checkpoints" / "1" / "model.safetensors") for name in runs
+    )
+    pretrained = load_file(start / "model.safetensors")
+    assert all(torch.equal(started[name], value) for name, value in pretrained.items())
+    heads = fresh.keys() - pretrained.keys()
+    assert any(name.startswith("action_head.") for name in heads)
+    # Zeros became 1e-30 one way or the other.
+    assert all(torch.allclose(fresh[one], started[one], rtol=0, atol=1e-29) for one in heads)
+    key = "projector.fc1.weight"
+    assert not torch.equal(fresh[key], started[key])
+    assert losses(tmp_path / "fresh") != losses(tmp_path / "started")
+
+
+def test_an_unknown_word_is_named(start: Path, dataset: Path, tmp_path: Path) -> None:
+    words = (start / "word_tokenizer.json").read_text().replace('"puck",\n', "")
+    poorer = tmp_path / "poorer"
+    poorer.mkdir()
+    (poorer / "model.safetensors").write_bytes((start / "model.safetensors").read_bytes())
+    (poorer / "word_tokenizer.json").write_text(words)
+    assert any("puck" in one.instruction for one in open_dataset(dataset).episodes)
+    with pytest.raises(UsageError, match="word list lacks puck"):
+        train(request(dataset, tmp_path / "run", start=str(poorer)))
+
+
+def test_weights_of_another_size(start: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="do not fit this policy"):
+        train(request(dataset, tmp_path / "run", "openvla_oft_mini", start=str(start)))
+
+
+def test_the_command_on_a_real_suite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "start"
+    arguments = [
+        *("train", "vlm", "policy=openvla_oft_micro", "suite=robotwin", "tasks=[click_bell]"),
+        *("suite.camera_width=64", "suite.camera_height=64", "cameras=[head_camera]"),
+        *("scenes=6", "steps=2", "batch_size=4", "device=cpu", f"out={out}"),
+    ]
+    assert run(arguments) == 0
+    assert "IoU" in capsys.readouterr().out
+    assert yaml.safe_load((out / "vlm.yaml").read_text())["pictures"] == 6
+    assert run(arguments) == 2
+    assert "exists; name another folder" in capsys.readouterr().err
