@@ -108,6 +108,8 @@ class OffscreenRenderer:
             mujoco.mjtCatBit.mjCAT_ALL.value,
             self.scene,
         )
+        # Another renderer of the process may have drawn since, into its own buffer.
+        mujoco.mjr_restoreBuffer(self._context)
         mujoco.mjr_render(self._rect(height, width), self.scene, self._context)
 
     @staticmethod

@@ -82,3 +82,15 @@ def test_sizes_follow_the_settings() -> None:
         env.observe(["hand_camera"])
     env.close()
     env.close()
+
+
+def test_envs_of_one_process_draw_their_own_pictures(make_env: MakeEnv) -> None:
+    """Each has a renderer of its own; they share a GL context."""
+    envs = [make_env("click_bell"), make_env("stack_blocks_two"), make_env("click_bell")]
+    first = []
+    for env in envs:
+        env.reset(0, seed=0)
+        first.append(env.observe(CAMERAS).images)
+    for env, expected in zip(envs, first, strict=True):
+        for name, image in env.observe(CAMERAS).images.items():
+            np.testing.assert_array_equal(image, expected[name])
