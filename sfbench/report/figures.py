@@ -1,6 +1,7 @@
 """Figures in one style: vector, colour-blind safe, an arm has the same colour everywhere."""
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -159,6 +160,7 @@ def probe_figure(probe: Probe, split: str) -> Drawing:
 def save(drawing: Drawing, folder: Path, name: str) -> str:
     """Write `<name>.png`, `.pdf` and `.svg`; returns the SVG, with the numbers on hover."""
     text = io.StringIO()
+    name = re.sub(r"[^\w.-]+", "_", name)
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):
         drawing.figure.savefig(text, format="svg", metadata={"Date": None})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -84,11 +85,11 @@ def _figure(place: tuple[int, Entry], row: Mapping[str, object], path: str, fram
     status = str(row["status"])
     steps = "" if pd.isna(row["success_step"]) else f", {row['success_step']} steps"
     caption = f"state {row['init_state']}: {status}{steps}"
-    link = f" <a href='{escape(frames, quote=True)}'>key frames</a>" if frames else ""
+    link = f" <a href='{quote(frames)}'>key frames</a>" if frames else ""
     what = escape(f"{entry.label}, {row['task']}, {caption}", quote=True)
     return (
         f"<figure class={escape(status)} data-policy={index} data-status={escape(status)}>"
-        f"<video muted playsinline preload=none data-src='{escape(path, quote=True)}' "
+        f"<video muted playsinline preload=none data-src='{quote(path)}' "
         f"aria-label='{what}'></video>"
         f"<figcaption><b>{escape(entry.label)}</b> {escape(caption)}{link}"
         f"<br><q>{escape(str(row['instruction']))}</q></figcaption></figure>"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
+from urllib.parse import quote
 
 from sfbench.report.document import Document
 from sfbench.report.entries import Entry
@@ -158,7 +159,7 @@ def _grid(probe: Probe, pictures: Mapping[str, str]) -> str:
     rows = []
     for scene, found in sorted(by_scene.items())[:MAX_SCENES]:
         boxes = "".join(
-            f"<figure><img loading=lazy src='{escape(found[key], quote=True)}' "
+            f"<figure><img loading=lazy src='{quote(found[key])}' "
             f"alt='{escape(_picture_name(key), quote=True)}'>"
             f"<figcaption>{escape(_picture_name(key))}</figcaption></figure>"
             for key in sorted(found)

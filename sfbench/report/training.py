@@ -40,7 +40,7 @@ class CurveSet:
         kind: `steps` or `demos`.
         suite: of all its rows.
         card: of all its rows.
-        policy: of all its rows.
+        policy: of all its rows, with its preset.
         curves: one an arm.
         entries: behind the curves.
         ratios: each arm against the baseline, at each level and at the baseline's final success.
@@ -130,7 +130,8 @@ def _curve_sets(
         if entry.mean is not None:
             groups.setdefault(_place(entry), {}).setdefault(entry.key.arm, []).append(entry)
     sets = []
-    for (suite, card, policy, _), arms in sorted(groups.items()):
+    for (suite, card, *names), arms in sorted(groups.items()):
+        policy = " ".join(name for name in names if name)
         curves = [
             Curve(arm, [_point(entry, x_of) for entry in sorted(some, key=x_of)])
             for arm, some in _told_apart(arms, x_of)
