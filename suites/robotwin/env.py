@@ -20,7 +20,7 @@ from .robot.panda import Side
 from .scene.room import SUBSTEPS
 from .scene.view import Scene
 from .states import StateList, state_rng
-from .tasks.base import TabletopTask
+from .tasks.base import Layout, TabletopTask
 
 _WARNINGS = {
     "bad position": mujoco.mjtWarning.mjWARN_BADQPOS,
@@ -67,18 +67,16 @@ class RobotwinEnv:
     def reset(self, init_state: int, seed: int) -> None:
         """Start an episode; the seed fixes what is only seen, in the clean setting nothing."""
         candidate = self._states.candidate(init_state)
-        self.reset_candidate(candidate)
+        layout = self._layout(candidate)
         if self._randomizer is not None:
             self._scene_hash = self._randomizer.dress(seed, candidate, self._states.split)
             if self._renderer is not None:
                 self._renderer.upload_textures(self._randomizer.texture_ids)
+        self.scene.reset(layout)
 
     def reset_candidate(self, candidate: int) -> None:
         """Start an episode from a candidate seed's state, whatever its split and its looks."""
-        layout = self._task.sample(state_rng(self._task.name, candidate))
-        if self._randomizer is not None:
-            layout = self._randomizer.place(candidate, layout)
-        self.scene.reset(layout)
+        self.scene.reset(self._layout(candidate))
 
     def step(self, action: NDArray[np.float64]) -> None:
         """One control step; see `sfbench.contracts.Env.step`."""
@@ -154,6 +152,11 @@ class RobotwinEnv:
     @cached_property
     def _objects(self) -> privileged.ObjectIndex:
         return privileged.ObjectIndex(self.scene.model)
+
+    def _layout(self, candidate: int) -> Layout:
+        """Where everything starts; with a randomizer the table's height is set as well."""
+        layout = self._task.sample(state_rng(self._task.name, candidate))
+        return layout if self._randomizer is None else self._randomizer.place(candidate, layout)
 
     def _camera(self, name: str) -> CameraSpec:
         camera = self.spec.camera(name)

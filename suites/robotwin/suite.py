@@ -135,6 +135,9 @@ _SEED_RULE = {
 }
 
 
+_MAX_JITTER_M = 0.1
+
+
 class Build(NamedTuple):
     """The settings that a compiled scene depends on."""
 
@@ -214,3 +217,7 @@ def _check_sizes(config: RobotwinConfig) -> None:
         value = getattr(config, name)
         if not 8 <= value <= limit:
             raise UsageError(f"suite.{name}: got {value}, allowed 8 to {limit}")
+    if isinstance(config, RandomizedConfig) and not 0 <= config.camera_jitter_m <= _MAX_JITTER_M:
+        raise UsageError(
+            f"suite.camera_jitter_m: got {config.camera_jitter_m}, allowed 0 to {_MAX_JITTER_M} (m)"
+        )
