@@ -53,8 +53,9 @@ demo: setup
 	$(BIN)/sfbench eval suite=robotwin policy=random $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/random
 	$(BIN)/sfbench report $(DEMO)/expert $(DEMO)/random -o $(DEMO)/report
 
+# Two files at a time; a file's own tests share what is expensive to make.
 test: setup
-	$(BIN)/python -m pytest -m "not system and not slow"
+	$(BIN)/python -m pytest -m "not system and not slow" -n 2 --dist loadfile
 
 # All 40 tasks of the four main suites bit for bit against the plain loop, all 130 scenes.
 test-libero-full: setup
