@@ -4,6 +4,8 @@ Legend: B batch, V views, T visual tokens of all views, L positions, D width of 
 of the teacher.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -60,11 +62,18 @@ def targets(features: Features, tokens: VisualTokens, settings: AlignSettings) -
         )
     grids = grids.to(torch.promote_types(grids.dtype, torch.float32))
     if settings.position_scale:
-        embedding = position_embedding(features.rows, features.columns, grids.shape[-1])
-        grids = grids + settings.position_scale * embedding.to(grids)
+        size = (features.rows, features.columns, grids.shape[-1])
+        embedding = _kept_embedding(size, grids.device, grids.dtype)
+        grids = grids + settings.position_scale * embedding
     how = Resampling(settings.resampling)
     parts = [_on_view(grids[:, index], view, how) for index, view in enumerate(tokens.views)]
     return torch.cat(parts, dim=1)
+
+
+@lru_cache(maxsize=4)
+def _kept_embedding(size: tuple[int, int, int], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """The same in every step, so it is computed and moved once."""
+    return position_embedding(*size).to(device, dtype)
 
 
 def _on_view(grids_BRCW: Tensor, view: ViewTokens, how: Resampling) -> Tensor:

@@ -101,6 +101,7 @@ class SpatialForcing:
         self._teacher.to(device)
         if self._settings.cache != "none":
             self._cache = self._open_cache()
+            self._placed = self._scaled_positions(self._cache)
             self._teacher.to(torch.device("cpu"))
         return self
 
@@ -196,6 +197,15 @@ class SpatialForcing:
             )
         return cache
 
+    def _scaled_positions(self, cache: FeatureCache) -> Tensor:
+        """What the position embedding of the teacher's grid adds on the policy's."""
+        settings = self._settings
+        if not settings.position_scale:
+            return torch.zeros(())
+        embedding = position_embedding(*cache.shape.teacher_grid, cache.shape.width)[None]
+        placed = resample(embedding, *self._grid, Resampling(settings.resampling))
+        return settings.position_scale * placed
+
     def _cached(self, batch: TrainingBatch, crops_BV3: Tensor | None) -> Tensor:
         """Target features from the cache, [B, T, W]."""
         cache, settings = self._cache, self._settings
@@ -203,11 +213,7 @@ class SpatialForcing:
         stored = cache.read(batch.episodes, batch.frames)
         boxes = None if settings.images == "clean" else crops_BV3
         grids = policy_grids(cache, stored, boxes, self._px)
-        if settings.position_scale:
-            embedding = position_embedding(*cache.shape.teacher_grid, cache.shape.width)[None]
-            placed = resample(embedding, *self._grid, Resampling(settings.resampling))
-            grids = grids + settings.position_scale * placed
-        return grids.flatten(1, 3).to(self._device)
+        return (grids + self._placed).flatten(1, 3).to(self._device)
 
 
 def _layout(
