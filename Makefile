@@ -1,6 +1,6 @@
 # Everything a user types. Each target sets up what it needs on a fresh Debian or Ubuntu machine.
 .DELETE_ON_ERROR:
-.PHONY: help setup gl demo test test-coverage test-libero-full test-robotwin-full test-peers test-slurm test-system check clean
+.PHONY: help setup gl demo train-demo test test-coverage test-libero-full test-robotwin-full test-peers test-slurm test-system check clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,7 @@ DEMO_TASKS := 'tasks=[beat_block_hammer,click_bell,handover_block,lift_pot,place
 
 help:
 	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
+	@echo "make train-demo   collect, pretrain, train and evaluate a small policy; about 40 minutes"
 	@echo "make test         the tests (at most 15 minutes)"
 	@echo "make test-system  tests that need Debian packages (as root it installs them)"
 	@echo "make test-slurm   of these only those on a real Slurm, which it starts and ends"
@@ -52,6 +53,18 @@ demo: setup
 	$(BIN)/sfbench eval suite=robotwin policy=expert $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/expert
 	$(BIN)/sfbench eval suite=robotwin policy=random $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/random
 	$(BIN)/sfbench report $(DEMO)/expert $(DEMO)/random -o $(DEMO)/report
+
+# From nothing to a report: demonstrations, start weights, a small policy, 100 episodes. Typed again
+# it goes on where it was stopped.
+TRAIN := results/runs/train-demo
+TRAIN_SUITE := suite=robotwin suite.camera_width=64 suite.camera_height=64 tasks=[lift_pot]
+TRAIN_STEPS := 4000
+train-demo: setup
+	$(BIN)/sfbench collect $(TRAIN_SUITE) policy=expert episodes=150 out=$(TRAIN)/demos
+	test -d $(TRAIN)/start || $(BIN)/sfbench train vlm $(TRAIN_SUITE) policy=openvla_oft_micro scenes=200 steps=500 out=$(TRAIN)/start
+	$(BIN)/sfbench train policy=openvla_oft_micro dataset=$(TRAIN)/demos start=$(TRAIN)/start recipe=mini_cpu steps=$(TRAIN_STEPS) arm=baseline out=$(TRAIN)/run
+	$(BIN)/sfbench eval $(TRAIN_SUITE) policy=openvla_oft_micro checkpoint=$(TRAIN)/run/checkpoints/$(TRAIN_STEPS) episodes=100 out=$(TRAIN)/eval
+	$(BIN)/sfbench report $(TRAIN)/eval -o $(TRAIN)/report
 
 # Two files at a time; a file's own tests share what is expensive to make.
 test: setup
