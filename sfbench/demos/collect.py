@@ -1,6 +1,7 @@
 """Collecting demonstrations: rollouts of an expert, or replays, made into a dataset folder."""
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -161,7 +162,9 @@ def _more(request: CollectRequest, rows: Mapping[str, Sequence[EpisodeRow]]) -> 
                 f"{wanted} demonstrations. Leave the task out with tasks=, or use another policy "
                 f"(rows: {request.work})"
             )
-        todo[task] = len(attempts) + wanted - solved
+        # As many as should do at the rate so far: starting workers again takes longer.
+        rate = max(solved / len(attempts), 1 / _ATTEMPTS_PER_EPISODE)
+        todo[task] = len(attempts) + math.ceil((wanted - solved) / rate)
     return todo
 
 
