@@ -140,7 +140,7 @@ def _curves(document: Document, figures: Mapping[str, str]) -> str:
 
 def _probe(probe: Probe, figures: Mapping[str, str], pictures: Mapping[str, str]) -> str:
     plots = "".join(
-        f"<h3>Split {escape(name.removeprefix('probe '))}</h3><div class=figure>{svg}</div>"
+        f"<h3>Split {escape(name.removeprefix('probe '))}</h3><div class='figure wide'>{svg}</div>"
         for name, svg in figures.items()
         if name.startswith("probe ")
     )
@@ -198,7 +198,7 @@ def _noted(made: Table) -> str:
 
 
 def _figure_part(heading: str, svg: str) -> str:
-    return f"<section><h2>{escape(heading)}</h2><div class=figure>{svg}</div></section>"
+    return f"<section><h2>{escape(heading)}</h2><div class='figure wide'>{svg}</div></section>"
 
 
 def _mosaic(path: str) -> str:
