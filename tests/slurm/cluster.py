@@ -57,6 +57,8 @@ MinJobAge=60
 Waittime=0
 SlurmdParameters=config_overrides
 MaxArraySize={max_array}
+GresTypes=gpu
+NodeName=DEFAULT RealMemory=64000 Gres=gpu:1
 NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={n1} CPUs={cpus} State=UNKNOWN
 NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={n2} CPUs={cpus} State=UNKNOWN
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
@@ -95,6 +97,8 @@ class Cluster:
             root=root, ctld=ports[0], n1=ports[1], n2=ports[2], cpus=CPUS, max_array=max_array
         )
         (root / "slurm.conf").write_text(config)
+        # A GPU to count with; there is no device behind it.
+        (root / "gres.conf").write_text("Name=gpu File=/dev/null\n")
         self.environment = {**os.environ, "SLURM_CONF": str(root / "slurm.conf")}
         try:
             self._start_munge()

@@ -1,4 +1,4 @@
-"""Trainings on two nodes, a shared policy server, a slow controller, on the real cluster."""
+"""A shared policy server, a slow controller, and refusals, on the real cluster."""
 
 import json
 import os
@@ -17,29 +17,6 @@ from tests.slurm.conftest import Sweeps
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 ON_SLURM = ("launcher=slurm", "profile=profile.yaml", "out=sweep")
-
-TRAINED = """
-train_entry: sfbench_toy.training:distributed_command
-train: {}
-checkpoints: [3]
-eval: {suite: toy, policy: toy_chase, tasks: reach, episodes: 1, workers: 1}
-grid:
-  train.seconds: [0]
-stage_profiles: {train: two_nodes.yaml}
-"""
-
-
-def test_a_training_meets_on_two_nodes(sweeps: Sweeps) -> None:
-    """torch.distributed with gloo; then its checkpoint is evaluated, `afterok`."""
-    sweeps.write("two_nodes.yaml", "nodes: 2\ncpus_per_task: 1\ntime_min: 5\n")
-    sweeps("submit", sweeps.write("t.yaml", TRAINED), *ON_SLURM)
-    sweeps("wait", "sweep", "every_s=0.5", "timeout_s=200")
-    checkpoint = next(sweeps.folder.glob("sweep/cells/train-*/checkpoints/3"))
-    told = json.loads((checkpoint / "sum.json").read_text())
-    assert told == {"sum": 1 + 2, "world_size": 2, "nodes": ["n1", "n2"]}
-    rows = [json.loads(row) for cell in sweeps.rows("sweep").values() for row in cell]
-    assert [row["checkpoint"] for row in rows] == [str(checkpoint)]
-
 
 SERVED = """
 eval:
