@@ -20,6 +20,7 @@ PI0_MINI = PolicyPlugin(
     summary="π0 at 7 million parameters: trained on a CPU, for any suite",
     factory=f"{_HERE}.factory:make_pi0_mini",
     trainable=f"{_HERE}.trainable:make_mini",
+    reader=f"{_HERE}.reader:make_mini_reader",
     config=f"{_HERE}.config:SmallConfig",
 )
 PI0_MICRO = PolicyPlugin(
@@ -28,5 +29,6 @@ PI0_MICRO = PolicyPlugin(
     summary="π0 at a third of a million parameters: for tests",
     factory=f"{_HERE}.factory:make_pi0_micro",
     trainable=f"{_HERE}.trainable:make_micro",
+    reader=f"{_HERE}.reader:make_micro_reader",
     config=f"{_HERE}.config:SmallConfig",
 )

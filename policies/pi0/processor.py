@@ -19,7 +19,7 @@ from ..common.interface import Interface
 from ..common.orientation import turn
 from .architecture import Architecture
 from .model import ModelInputs
-from .processing.prompt import PromptTokenizer
+from .processing.prompt import PromptTokenizer, padded
 from .processing.relative import relative_mask, to_absolute, to_relative
 from .processing.resize import Resize, to_pixels
 from .processing.scaling import VectorStatistics
@@ -136,11 +136,7 @@ class Processor:
 
     def prompts(self, instructions: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids [B, T], filled up to the longest prompt, and where they are written."""
-        prompts = [self.tokenizer.encode(text) for text in instructions]
-        longest = max(len(prompt) for prompt in prompts)
-        ids = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
-        written = [[place < len(prompt) for place in range(longest)] for prompt in prompts]
-        return torch.tensor(ids), torch.tensor(written)
+        return padded(self.tokenizer, instructions)
 
     def state_input(self, states: Floats) -> torch.Tensor:
         """States [B, state] as the network reads them: float32 [B, S]."""

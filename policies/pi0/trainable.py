@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from sfbench.contracts import EnvSpec
@@ -22,30 +21,20 @@ from sfbench.training.trainable import (
 from ..common.interface import suite_interface
 from ..common.orientation import turn
 from ..common.places import locate
-from ..common.training import (
-    check_demonstrations,
-    copy_matching,
-    given,
-    refuse_weights,
-    resized_views,
-)
+from ..common.training import check_demonstrations, given, refuse_weights, resized_views
 from .architecture import Architecture
 from .bundle import Bundle, TrainingData, fresh
 from .checkpoint import base_bundle, chosen_interface
 from .config import Pi0Config
 from .factory import SMALL_PROCESSING
-from .keys import build_key_table, without_prefix
-from .loading import weight_files
 from .model import Flow, ModelInputs
 from .presets import PI0_MICRO, PI0_MINI
-from .processing.prompt import load_tokenizer, words_of
 from .processing.relative import relative_mask, to_relative
 from .processing.resize import to_image, to_pixels
 from .processing.scaling import VectorStatistics
-from .processor import ProcessingConfig, Processor, resize_of
+from .processor import ProcessingConfig, resize_of
 from .published import HUB_FILES
-
-VISION_AND_LANGUAGE = ("core.model.vlm.",)
+from .starting import started
 
 
 class Pi0Trainable:
@@ -183,33 +172,5 @@ def _small(name: str, preset: Architecture, request: TrainableRequest) -> Pi0Tra
     )
     bundle = fresh(preset, SMALL_PROCESSING, data, request.seed)
     if request.start is not None:
-        bundle = _started(bundle, Path(request.start), request.instructions)
+        bundle = started(bundle, Path(request.start), request.instructions)
     return Pi0Trainable(bundle, request.env)
-
-
-def _started(bundle: Bundle, folder: Path, instructions: tuple[str, ...]) -> Bundle:
-    """The same with vision and language, and what else has equal shapes, from another folder."""
-    old, model = bundle.processor, bundle.model
-    architecture = old.architecture
-    tokenizer = load_tokenizer(folder, architecture.prompt_tokens, architecture.vocab)
-    if unknown := sorted(words_of(instructions) - tokenizer.words):
-        raise UsageError(
-            f"start={folder}: its word list lacks {', '.join(unknown)}, which the instructions "
-            "have; pretrain on the suite that the demonstrations come from"
-        )
-    table = build_key_table(model)
-    own: dict[str, Tensor] = {}
-    for file in weight_files(folder):
-        tensors = load_file(file)
-        names = without_prefix(list(tensors))
-        own |= {table.targets.get(names[key], key): tensor for key, tensor in tensors.items()}
-    copy_matching(model.state_dict(), own, VISION_AND_LANGUAGE, str(folder))
-    processor = Processor(
-        old.config,
-        architecture,
-        old.interface,
-        tokenizer,
-        old.action_statistics,
-        old.state_statistics,
-    )
-    return Bundle(model, processor)

@@ -9,6 +9,7 @@ import yaml
 from safetensors.torch import load_file
 from sfbench_policies.openvla_oft.config import SmallConfig
 from sfbench_policies.openvla_oft.reader import make_micro_reader
+from sfbench_policies.pi0.reader import make_micro_reader as make_pi0_reader
 
 from sfbench.cli.main import run
 from sfbench.demos.dataset import open_dataset
@@ -94,6 +95,42 @@ def test_a_policy_starts_from_it(start: Path, dataset: Path, tmp_path: Path) -> 
     key = "projector.fc1.weight"
     assert not torch.equal(fresh[key], started[key])
     assert losses(tmp_path / "fresh") != losses(tmp_path / "started")
+
+
+def test_pi0_starts_from_its_own(dataset: Path, tmp_path: Path) -> None:
+    reader = make_pi0_reader(reader_request())
+    training = VlmTraining(
+        reader,
+        [picture(seed) for seed in range(20)],
+        ("top",),
+        VlmSettings(steps=3, batch_size=8),
+        torch.device("cpu"),
+    )
+    start = tmp_path / "start"
+    training.run(start, Silent(), {})
+    assert len((start / "metrics.jsonl").read_text().splitlines()) == 3
+    pretrained = load_file(start / "model.safetensors")
+    train(
+        request(dataset, tmp_path / "run", "pi0_micro", steps=1, start=str(start), optimiser=STILL)
+    )
+    found = load_file(tmp_path / "run" / "checkpoints" / "1" / "model.safetensors")
+    assert len(pretrained) > 40
+    for name, value in pretrained.items():
+        assert torch.allclose(found[name], value, rtol=0, atol=1e-29)
+    assert not any("action" in name or ".gemma_expert." in name for name in pretrained)
+
+
+def test_pi0_reads_what_is_last() -> None:
+    """The summary stands at each text's own last token, whatever its neighbours' length."""
+    reader = make_pi0_reader(reader_request())
+    pixels = torch.rand((2, 1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    texts = ("where is the cup ?", "how many pot are there ?")
+    with torch.no_grad():
+        both_views, both = reader.read(pixels, texts)
+        for row, text in enumerate(texts):
+            views, alone = reader.read(pixels[row : row + 1], [text])
+            torch.testing.assert_close(alone[0], both[row], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(views[0], both_views[row], atol=1e-5, rtol=1e-5)
 
 
 def test_an_unknown_word_is_named(start: Path, dataset: Path, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """From an instruction to token ids: the PaliGemma tokenizer, and a word list for small models."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import torch
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.normalizers import Lowercase
@@ -61,6 +62,17 @@ class PromptTokenizer:
     def save(self, folder: Path) -> None:
         """Write what `load_tokenizer` reads."""
         self._tokenizer.save(str(folder / TOKENIZER_FILE))
+
+
+def padded(
+    tokenizer: PromptTokenizer, instructions: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids [B, T], filled up to the longest prompt, and where they are written."""
+    prompts = [tokenizer.encode(text) for text in instructions]
+    longest = max(len(prompt) for prompt in prompts)
+    ids = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
+    written = [[place < len(prompt) for place in range(longest)] for prompt in prompts]
+    return torch.tensor(ids), torch.tensor(written)
 
 
 def load_tokenizer(folder: Path, limit: int, vocab: int) -> PromptTokenizer:
