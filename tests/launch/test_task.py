@@ -51,7 +51,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return stable_rows(out)
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGUSR1, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM])
 def test_a_signal_stops_it_and_queues_it_again(
     sweep: Sweep, slurm: FakeSlurm, run_task: RunTask, reference: list[str], number: signal.Signals
 ) -> None:
