@@ -96,7 +96,7 @@ def collect(request: CollectRequest, watch: Callable[[], RunSubscriber]) -> list
         UsageError: nothing was run; the message says what to change.
         StoppedError: part of it was run; the same call resumes.
     """
-    _check_same_request(request)
+    check_same_request(request)
     if not is_complete(request.folder):
         suite = request.run.suite.build()
         rows = _run(request, suite, watch)
@@ -228,7 +228,7 @@ def _staged(request: CollectRequest, suite: Suite, row: EpisodeRow) -> StagedEpi
     return replace(found, info=replace(found.info, state_id=state))
 
 
-def _check_same_request(request: CollectRequest) -> None:
+def check_same_request(request: CollectRequest) -> None:
     """Refuse to go on with something else in a folder; write down what is asked of a new one."""
     asked: dict[str, Json] = {
         "suite": request.run.suite.name,
@@ -242,7 +242,8 @@ def _check_same_request(request: CollectRequest) -> None:
         "policy_config": _plain(request.run.policy.config),
     }
     path = request.work / "request.json"
-    if path.exists():
+    # A request that was refused before its first episode leaves nothing to mix with.
+    if path.exists() and (is_complete(request.folder) or _has_rows(request.work)):
         changed = differences(json.loads(path.read_text()), json.loads(json.dumps(asked)))
         if changed:
             raise DatasetError(
@@ -256,6 +257,10 @@ def _check_same_request(request: CollectRequest) -> None:
         write_atomically(path, json.dumps(asked, indent=1) + "\n")
     except OSError as error:
         raise UsageError(f"out={request.folder} cannot be written: {error.strerror}") from error
+
+
+def _has_rows(run_folder: Path) -> bool:
+    return any(path.stat().st_size for path in run_folder.glob("episodes/*.jsonl"))
 
 
 def _plain(config: Any) -> Json:  # noqa: ANN401 (a plugin's config class)

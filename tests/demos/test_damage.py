@@ -117,3 +117,16 @@ def test_unfinished_metadata(split: Path) -> None:
     (split / "meta/episodes/chunk-000/file-000.parquet").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"meta/episodes/chunk-000/file-000\.parquet"):
         open_dataset(split)
+
+
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.7])
+def test_flipped_bytes_never_pass(tmp_path: Path, at: float) -> None:
+    """Some decode without complaint into another picture; the content hash tells."""
+    written(tmp_path / "set").close()
+    path = tmp_path / "set/videos/observation.images.head/chunk-000/file-000.mp4"
+    data = bytearray(path.read_bytes())
+    place = int(at * len(data))
+    for offset in range(8):
+        data[place + offset] ^= 0x5A
+    path.write_bytes(bytes(data))
+    assert 1 <= len(check.find_damage(open_dataset(tmp_path / "set"))) <= 2
