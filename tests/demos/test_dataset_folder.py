@@ -1,7 +1,9 @@
 """The folder: written and read back, and read by others from the published layout alone."""
 
+import io
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from sfbench.demos.convert import save
 from sfbench.demos.dataset import Dataset, open_dataset
@@ -211,6 +214,34 @@ def test_version_2_1_reads_the_same(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no statistics"):
         assert found.statistics
     assert len(found.subset("50%").episodes) == 3
+
+
+def png(image: np.ndarray) -> dict[str, Any]:
+    packed = io.BytesIO()
+    Image.fromarray(image).save(packed, "PNG")
+    return {"bytes": packed.getvalue(), "path": None}
+
+
+def test_images_inside_of_parquet_files(folder: Path, tmp_path: Path) -> None:
+    """As datasets without videos have them, such as LIBERO on the hub."""
+    shutil.copytree(folder, tmp_path / "set")
+    (tmp_path / "set/meta/sfbench.json").unlink()
+    path = tmp_path / "set/data/chunk-000/file-000.parquet"
+    table = pd.read_parquet(path)
+    key = "observation.images.wrist"
+    table[key] = [
+        png(memory().source.frames(row["episode_index"], "wrist", [row["frame_index"]])[0])
+        for row in table[["episode_index", "frame_index"]].to_dict("records")
+    ]
+    table.to_parquet(path)
+    info = json.loads((tmp_path / "set/meta/info.json").read_text())
+    info["features"][key]["dtype"] = "image"
+    (tmp_path / "set/meta/info.json").write_text(json.dumps(info))
+    shutil.rmtree(tmp_path / "set/videos" / key)
+    found = open_dataset(tmp_path / "set")
+    assert_same_content(found, memory())
+    assert found.hash != memory().hash
+    assert found.spec.action is None
 
 
 def test_a_second_dataset_does_not_overwrite_the_first(folder: Path) -> None:
