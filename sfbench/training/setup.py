@@ -1,7 +1,9 @@
 """From a request to a model, its demonstrations, and what a checkpoint says of both."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
@@ -156,7 +158,7 @@ def describe(
     made_with = {
         "policy": request.policy,
         "policy_config": _plain(request.policy_config),
-        "start": request.start,
+        "start_weights": start_weights(request.start),
         "auxiliaries": {
             one.name: {"weight": one.weight, **dict(one.config)} for one in auxiliaries
         },
@@ -173,6 +175,7 @@ def describe(
     }
     document = {
         **recipe,
+        "start": request.start,
         "recipe": row["recipe"],
         "dataset": {
             "name": dataset.name,
@@ -187,6 +190,17 @@ def describe(
     states = dataset.state_ids(subset.episodes)
     config = {**made_with, "dataset": data, "settings": fixed_settings(settings)}
     return Paperwork(config, document, row, states)
+
+
+def start_weights(start: str | None) -> str | None:
+    """What identifies weights: a folder's contents, wherever it lies, or a hub id."""
+    if start is None or not Path(start).is_dir():
+        return start
+    total = hashlib.sha256()
+    for file in sorted(Path(start).glob("*.safetensors")):
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()[:16]
 
 
 def _plain(config: Any) -> Json:  # noqa: ANN401 (the policy's config class)

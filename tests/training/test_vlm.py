@@ -1,5 +1,6 @@
 """Pretraining on 2-D questions: pictures of a real suite, weights that a policy starts from."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sfbench.errors import UsageError
 from sfbench.training.reporting import Silent
 from sfbench.training.run import train
 from sfbench.training.settings import OptimiserConfig
+from sfbench.training.setup import start_weights
 from sfbench.training.vlm.pictures import Picture
 from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining
 from sfbench.training.vlm.questions import ANSWERS, WORDS
@@ -94,6 +96,17 @@ def test_a_policy_starts_from_it(start: Path, dataset: Path, tmp_path: Path) -> 
     assert all(torch.allclose(fresh[one], started[one], rtol=0, atol=1e-29) for one in heads)
     key = "projector.fc1.weight"
     assert not torch.equal(fresh[key], started[key])
+    papers = [
+        yaml.safe_load((tmp_path / name / "checkpoints" / "1" / "recipe.yaml").read_text())
+        for name in runs
+    ]
+    assert [one["start"] for one in papers] == list(runs.values())
+    assert papers[0]["recipe"] != papers[1]["recipe"]
+    # The weights count, wherever they lie.
+    shutil.copytree(start, tmp_path / "copy")
+    assert papers[1]["start_weights"] == start_weights(str(tmp_path / "copy"))
+    (tmp_path / "copy" / "model.safetensors").write_bytes(b"other")
+    assert papers[1]["start_weights"] != start_weights(str(tmp_path / "copy"))
     assert losses(tmp_path / "fresh") != losses(tmp_path / "started")
 
 
