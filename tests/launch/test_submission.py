@@ -2,13 +2,16 @@
 
 import json
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from sfbench.launch.profile import Profile, read_profile
 from tests.launch.conftest import GRID, Sweep
 from tests.launch.fake_slurm import FakeSlurm
 
+SHIPPED = Path(__file__).parents[2] / "slurm"
 SLURM = ("launcher=slurm", "out=sweep")
 THOUSAND = """
 eval: {suite: toy, policy: toy_chase, episodes: 2}
@@ -272,3 +275,24 @@ def test_bad_commands(sweep: Sweep, arguments: tuple[str, ...], message: str) ->
 def test_resubmit_changes_only_where(sweep: Sweep, slurm: FakeSlurm) -> None:
     sweep("submit", sweep.write(GRID), *SLURM)
     assert "of an existing sweep only" in sweep.refused("resubmit", "sweep", "shards=3")
+
+
+# -- what is shipped
+
+
+def test_the_example_sweep_is_accepted(sweep: Sweep, slurm: FakeSlurm) -> None:
+    out = sweep("submit", str(SHIPPED / "sweep.yaml"), *SLURM, "profile=cpu")
+    assert "eval: job 100, 4 tasks" in out
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SHIPPED / "profiles").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_shipped_profiles_are_read(path: Path) -> None:
+    assert read_profile(str(path))
+
+
+def test_the_annotated_profile_shows_the_defaults() -> None:
+    assert read_profile(str(SHIPPED / "profiles" / "example.yaml")) == Profile()
+    text = (SHIPPED / "profiles" / "example.yaml").read_text()
+    assert all(f"\n{item.name}:" in text for item in fields(Profile))
