@@ -18,6 +18,9 @@ _STAND_IN = Path(__file__).parents[2] / "shared" / "libero" / "libero_assets_lit
 if ASSETS not in os.environ and _STAND_IN.exists():
     os.environ[ASSETS] = str(_STAND_IN)
 
+# Tests run side by side: threads that wait for one another would cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 

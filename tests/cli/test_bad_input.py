@@ -75,11 +75,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "replay without a source": (("eval", "suite=toy", "policy=replay"), "policy.source="),
     "replay of nothing": (
         ("eval", "suite=toy", "policy=replay", "policy.source=nowhere"),
-        "record_actions=true",
+        "policy.source=nowhere: there is no such file or folder",
     ),
     "missing asset": ((*GOOD, "suite.missing_asset=meshes"), "meshes"),
     "suite refuses its config": ((*GOOD, "suite.fault=fire"), "suite.fault=fire"),
-    "list of nothing": (("list",), "suites, policies, tasks"),
+    "list of nothing": (("list",), "suites, policies, teachers, tasks"),
     "list of the unknown": (("list", "suits"), "Did you mean 'suites'?"),
     "diff of one": (("diff", "run"), "two run folders"),
     "diff of no run": (("diff", "a", "b"), "no run folder"),

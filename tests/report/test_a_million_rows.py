@@ -64,6 +64,5 @@ def test_a_million_rows_of_500_journals(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
     assert (page / "leaderboard.csv").read_text().count("20000,20000,") == len(ARMS)
     assert len((page / "curves.csv").read_text().splitlines()) == 1 + len(ARMS) * STEPS
-    # One process: on a machine that others keep busy its own time says what it would take alone.
-    assert min(wall_s, processor_s) <= MAX_WALL_S
+    assert wall_s <= MAX_WALL_S
     assert usage.ru_maxrss <= MAX_RESIDENT_KIB
