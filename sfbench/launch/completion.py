@@ -36,10 +36,6 @@ class Completion:
         self._graph = graph
         self._planned: dict[str, list[EpisodeKey]] = {}
 
-    def progress(self) -> list[CellProgress]:
-        """All evaluations. Raises RunFolderError: unreadable rows, or an episode twice."""
-        return [self.of_cell(cell) for cell in self._graph.of_stage(Stage.EVAL)]
-
     def of_cell(self, cell: Cell) -> CellProgress:
         """One evaluation. Raises RunFolderError."""
         rows: list[EpisodeRow] = []
