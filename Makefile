@@ -14,7 +14,7 @@ DEMO_TASKS := 'tasks=[beat_block_hammer,click_bell,handover_block,lift_pot,place
 
 help:
 	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
-	@echo "make train-demo   collect, pretrain, train and evaluate a small policy; about 40 minutes"
+	@echo "make train-demo   collect demonstrations, pretrain and train a small policy, evaluate it"
 	@echo "make test         the tests (at most 15 minutes)"
 	@echo "make test-system  tests that need Debian packages (as root it installs them)"
 	@echo "make test-slurm   of these only those on a real Slurm, which it starts and ends"
