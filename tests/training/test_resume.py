@@ -34,7 +34,7 @@ def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> Non
         "device=cpu",
     ]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    at = random.randrange(6, STEPS - 2)
+    at = random.randrange(6, STEPS - 8)
     process = start_cli(*arguments, f"out={killed}", start_new_session=True)
     metrics = killed / "metrics.jsonl"
     deadline_s = time.monotonic() + 120
