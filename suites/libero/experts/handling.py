@@ -1,5 +1,7 @@
 """Picking objects up and putting them down."""
 
+from collections.abc import Callable, Generator
+
 import numpy as np
 
 from .grasps import choose, reach_below
@@ -21,6 +23,8 @@ _LOOK_AHEAD_M = 0.025
 
 _HELD_OPENING_M = 0.002
 """Fingers that close on nothing end up nearer than this."""
+_SLIP_STEPS = 3
+"""What slips a little in the hand is not touched for a step or two, and then held again."""
 
 
 def travel(arm: Arm, target: Pose, carried: int | None = None) -> Motion:
@@ -43,9 +47,7 @@ def travel(arm: Arm, target: Pose, carried: int | None = None) -> Motion:
     rising = Pose(np.array([*here[:2], max(height, here[2])]), world.grip_turn)
     above = Pose(np.array([*target.pos[:2], height]), target.turn)
 
-    def lost() -> bool:
-        return carried is not None and not holds(world, carried)
-
+    lost = _watch(world, carried)
     if here[2] < height - 0.02:
         yield from arm.reach(rising, within_m=0.03, until=lost)
     yield from arm.reach(above, within_m=0.03, until=lost)
@@ -93,6 +95,27 @@ def holds(world: World, body: int) -> bool:
     return near and world.opening > _HELD_OPENING_M and world.in_hand(body)
 
 
+def still_holds(arm: Arm, body: int) -> Generator[Array, None, bool]:
+    """Whether the object is in the hand; one that slips between the fingers gets a moment."""
+    for _ in range(_SLIP_STEPS):
+        if holds(arm.world, body):
+            return True
+        yield from arm.stay(1)
+    return holds(arm.world, body)
+
+
+def _watch(world: World, body: int | None) -> Callable[[], bool]:
+    """Tells, asked once a step, whether the object has been out of the hand for a while."""
+    missed = 0
+
+    def lost() -> bool:
+        nonlocal missed
+        missed = 0 if body is None or holds(world, body) else missed + 1
+        return missed > _SLIP_STEPS
+
+    return lost
+
+
 def place(arm: Arm, body: int, target: Array) -> Motion:
     """Bring the origin of the object in the hand to a point, let go, and retreat.
 
@@ -102,17 +125,18 @@ def place(arm: Arm, body: int, target: Array) -> Motion:
         target: m [3]; lowering ends earlier where the object touches something.
     """
     world = arm.world
-    if not holds(world, body):
+    if not (yield from still_holds(arm, body)):
         return
     over = target + 0.04 * _UP
     yield from travel(arm, _carrying(world, body, over), carried=body)
-    if not holds(world, body):
+    if not (yield from still_holds(arm, body)):
         return
+    lost = _watch(world, body)
     yield from arm.reach(
         _carrying(world, body, target),
         speed=0.4,
         within_m=0.006,
-        until=lambda: world.rests(body) or not holds(world, body),
+        until=lambda: world.rests(body) or lost(),
     )
     yield from arm.let_go()
     up = Pose(world.grip_pos + 0.08 * _UP, world.grip_turn)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .fixtures import free_hand, position
-from .handling import holds, travel
+from .handling import still_holds, travel
 from .motion import CLOSE, Arm, Motion, Pose, facing
 from .world import Array, World
 
@@ -49,7 +49,7 @@ def insert(arm: Arm, mug: int, site: int) -> Motion:
     yield from arm.reach(grasp, speed=0.5, within_m=0.004)
     yield from arm.grab()
     yield from arm.reach(grasp.shifted(0.04 * _UP), speed=0.5, within_m=0.01)
-    if holds(world, mug):
+    if (yield from still_holds(arm, mug)):
         yield from _slide_in(arm, mug, site)
 
 

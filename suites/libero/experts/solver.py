@@ -10,7 +10,7 @@ from ..goal import Goal
 from ..scene_spec import GoalTest, JointTest, RegionTest, StackedTest
 from .fixtures import is_drawer, position, pull_drawer, push_drawer, turn_knob
 from .grasps import PUSHED
-from .handling import holds, pick, place, push
+from .handling import pick, place, push, still_holds
 from .microwave import close_door, insert
 from .motion import Arm, Motion
 from .targets import target_of
@@ -81,7 +81,7 @@ class _Solver:
             yield from push(arm, body, target[:2])
             return
         yield from pick(arm, body, target)
-        if holds(world, body):
+        if (yield from still_holds(arm, body)):
             # The region may have moved meanwhile, with the drawer or dish that it belongs to.
             yield from place(arm, body, target_of(world, self._tests, number))
 
