@@ -18,7 +18,7 @@ from sfbench.errors import MissingError, PolicyError, SystemFaultError, UsageErr
 T = TypeVar("T")
 
 _RETRY_S = 0.25
-_CLOSE_S = 2.0
+_CLOSE_S = 5.0
 _BUSY = 503
 
 

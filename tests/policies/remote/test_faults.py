@@ -201,9 +201,9 @@ def test_a_server_that_stays_away_stops_the_run(
         await fake.die()
         return None
 
-    extra = ("episodes=4", "policy.reconnect_s=0.5")
     with fake_server(TALKS[protocol](fatal)) as fake:
         port = fake.port
+        extra = ("episodes=4", "policy.reconnect_s=0.5")
         assert evaluate(protocol, port, tmp_path, *extra, workers=workers) == 3
     error = capsys.readouterr().err
     assert "the policy server is gone" in error
@@ -215,7 +215,7 @@ def test_a_server_that_stays_away_stops_the_run(
         len(before) - len(cut)
     ) + cut
     with fake_server(TALKS[protocol](good), port):
-        assert evaluate(protocol, port, tmp_path, *extra, workers=workers) == len(cut)
+        assert evaluate(protocol, port, tmp_path, "episodes=4", workers=workers) == len(cut)
     assert len(read_rows(tmp_path)) == 4
 
 
