@@ -8,15 +8,11 @@ from sfbench.contracts import (
     ActionSpec,
     CameraNeed,
     EnvSpec,
-    Frame,
-    Gripper,
     Orientation,
     Quantity,
-    Reference,
-    Rotation,
-    RotationSign,
-    VectorPart,
     VectorSpec,
+    action_from_json,
+    vector_from_json,
 )
 from sfbench.errors import UsageError
 
@@ -90,10 +86,8 @@ class Interface:
         return cls(
             cameras=tuple(data["cameras"]),
             orientation=Orientation(data["orientation"]),
-            action=ActionSpec(name=action["name"], hz=action["hz"], parts=_parts(action["parts"])),
-            state=None
-            if state is None
-            else VectorSpec(name=state["name"], parts=_parts(state["parts"])),
+            action=action_from_json(action),
+            state=None if state is None else vector_from_json(state),
         )
 
 
@@ -125,24 +119,3 @@ def _renamed(spec: Spec, like: VectorSpec) -> Spec:
         return spec
     pairs = zip(spec.parts, like.parts, strict=True)
     return replace(spec, parts=tuple(replace(mine, name=theirs.name) for mine, theirs in pairs))
-
-
-_ENUMS = {
-    "quantity": Quantity,
-    "frame": Frame,
-    "reference": Reference,
-    "rotation": Rotation,
-    "rotation_sign": RotationSign,
-    "gripper": Gripper,
-}
-
-
-def _parts(data: Sequence[Mapping[str, Any]]) -> tuple[VectorPart, ...]:
-    parts = []
-    for part in data:
-        values = dict(part)
-        for name, kind in _ENUMS.items():
-            values[name] = None if values[name] is None else kind(values[name])
-        values["low"], values["high"] = tuple(values["low"]), tuple(values["high"])
-        parts.append(VectorPart(**values))
-    return tuple(parts)

@@ -33,6 +33,7 @@ from sfbench.contracts.episode import (
 from sfbench.contracts.images import upright
 from sfbench.contracts.policy import EpisodeContext, Policy, PolicyContext
 from sfbench.contracts.recorded import RecordedEnv, RecordedStart, RecordedSuite
+from sfbench.contracts.spec_json import action_from_json, vector_from_json
 from sfbench.contracts.specs import (
     ActionSpec,
     CameraNeed,
@@ -84,8 +85,10 @@ __all__ = [
     "Task",
     "VectorPart",
     "VectorSpec",
+    "action_from_json",
     "check_compatible",
     "differences",
     "stable_hash",
     "upright",
+    "vector_from_json",
 ]

@@ -38,20 +38,25 @@ class _Counts:
         return f"{text}, {self.problems} not measured" if self.problems else text
 
 
+def timed_bar(console: Console) -> Progress:
+    """A bar with a description, a count, the time spent and the time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
 class ProgressBar:
     """A rich progress bar on stderr."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
+        self._progress = timed_bar(self._console)
         self._task = TaskID(0)
         self._counts = _Counts()
 

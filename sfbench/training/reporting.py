@@ -5,15 +5,9 @@ import time
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import TaskID
+
+from sfbench.rollout.progress import timed_bar
 
 _LINE_EVERY_S = 30.0
 
@@ -55,15 +49,7 @@ class TrainBar:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-        )
+        self._progress = timed_bar(self._console)
         self._task = TaskID(0)
 
     def on_start(self, step: int, steps: int) -> None:

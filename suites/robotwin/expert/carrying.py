@@ -28,6 +28,16 @@ def pick(arm: ArmDriver, grasp: Pose, lift_m: float = 0.12) -> Script:
     yield from arm.go(grasp.raised(lift_m))
 
 
+def lift_in_step(robot: Bimanual, grasps: dict[Side, Pose], lift_m: float) -> Script:
+    """Both arms to one thing: reach down, close the grippers, and rise together."""
+    yield from robot.go_together({side: pose.raised(0.08) for side, pose in grasps.items()})
+    yield from robot.go_together(grasps, speed=0.6)
+    yield from robot.together(*(robot[side].grip(0.0, steps=14) for side in Side))
+    yield from robot.go_together(
+        {side: pose.raised(lift_m) for side, pose in grasps.items()}, speed=0.6
+    )
+
+
 def put(robot: Bimanual, side: Side, place: Pose, above_m: float = _ABOVE_M) -> Script:
     """Lower the tool to the place, open the gripper, and rise."""
     arm = robot[side]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import RobotwinConfig
-from ..mjcf import Collides, Mjcf, add, colliding, visual
+from ..mjcf import Collides, Element, Mjcf, add, colliding, visual
 from ..robot.panda import Side, add_arm
 from . import textures
 
@@ -126,6 +126,22 @@ def _add_furniture(model: Mjcf) -> None:
     wood = _add_texture(model, "table_wood", textures.wood(), (1, 1))
     _add_sky(model)
     floor = _add_texture(model, "floor_tiles", textures.tiles(), (6, 6))
+    _add_lights(world)
+    # What falls off the table comes to rest: a body that falls for ever spins itself to pieces.
+    add(
+        world,
+        "geom",
+        name="floor",
+        type="plane",
+        size=(2.5, 2.5, 0.1),
+        material=floor,
+        **colliding(Collides.THINGS),
+    )
+    _add_table(world, wood)
+    _add_stands(world)
+
+
+def _add_lights(world: Element) -> None:
     add(
         world,
         "light",
@@ -137,7 +153,6 @@ def _add_furniture(model: Mjcf) -> None:
         diffuse=(0.55, 0.54, 0.52),
         specular=(0.25, 0.25, 0.25),
     )
-    # What falls off the table comes to rest: a body that falls for ever spins itself to pieces.
     add(
         world,
         "light",
@@ -149,15 +164,9 @@ def _add_furniture(model: Mjcf) -> None:
         diffuse=(0.18, 0.19, 0.21),
         specular=(0, 0, 0),
     )
-    add(
-        world,
-        "geom",
-        name="floor",
-        type="plane",
-        size=(2.5, 2.5, 0.1),
-        material=floor,
-        **colliding(Collides.THINGS),
-    )
+
+
+def _add_table(world: Element, wood: str) -> None:
     wide, deep, thick = TABLE_SIZE_M
     top = (wide / 2, deep / 2, thick / 2)
     add(
@@ -182,6 +191,9 @@ def _add_furniture(model: Mjcf) -> None:
             pos=(x * (wide / 2 - 0.05), y * (deep / 2 - 0.05), (TABLE_TOP_M - thick) / 2),
             **visual(),
         )
+
+
+def _add_stands(world: Element) -> None:
     for side in Side:
         x, y, _ = base_pos(side)
         add(

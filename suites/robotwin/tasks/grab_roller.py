@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..expert.bimanual import Bimanual, Script
+from ..expert.carrying import lift_in_step
 from ..expert.grasps import downward_options
 from ..mjcf import Mjcf, add, visual
 from ..pose import Array, Pose, yaw_quat
@@ -99,12 +100,7 @@ class GrabRoller(TabletopTask):
             side: robot[side].nearest(downward_options(_handle(roller, side), across, 2))
             for side in Side
         }
-        yield from robot.go_together({side: pose.raised(0.08) for side, pose in grasps.items()})
-        yield from robot.go_together(grasps, speed=0.6)
-        yield from robot.together(*(robot[side].grip(0.0, steps=14) for side in Side))
-        yield from robot.go_together(
-            {side: pose.raised(_LIFT_M) for side, pose in grasps.items()}, speed=0.6
-        )
+        yield from lift_in_step(robot, grasps, _LIFT_M)
 
 
 def _handle(roller: Pose, side: Side) -> Array:

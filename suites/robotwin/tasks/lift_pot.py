@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..expert.bimanual import Bimanual, Script
+from ..expert.carrying import lift_in_step
 from ..expert.grasps import downward_options
 from ..mjcf import Mjcf
 from ..pose import Pose, yaw_quat
@@ -81,12 +82,7 @@ class LiftPot(TabletopTask):
             side: robot[side].nearest(downward_options(_handle(pot, side), across, 2))
             for side in Side
         }
-        yield from robot.go_together({side: pose.raised(0.08) for side, pose in grasps.items()})
-        yield from robot.go_together(grasps, speed=0.6)
-        yield from robot.together(*(robot[side].grip(0.0, steps=14) for side in Side))
-        yield from robot.go_together(
-            {side: pose.raised(_LIFT_M) for side, pose in grasps.items()}, speed=0.6
-        )
+        yield from lift_in_step(robot, grasps, _LIFT_M)
 
 
 def _handle(pot: Pose, side: Side) -> np.ndarray:

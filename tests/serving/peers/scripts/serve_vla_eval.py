@@ -4,6 +4,7 @@ Usage: serve_vla_eval.py chunks|whole|batched LOG. Prints its port; notes episod
 """
 
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -61,6 +62,7 @@ class PuckServer(PredictModelServer):
 
     def predict_batch(self, obs_batch, ctx_batch):
         self.note(f"call {len(obs_batch)}")
+        time.sleep(0.2)  # As a model would: the first worker must not be done when others start.
         return [self.predict_one(obs) for obs in obs_batch]
 
 
