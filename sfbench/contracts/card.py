@@ -2,11 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sfbench.contracts.specs import Json
+
+_TASKS = "tasks"
 
 
 def stable_hash(value: Json) -> str:
@@ -21,7 +23,8 @@ class ProtocolCard:
 
     Attributes:
         env: suite and task versions, initial states, budgets, cameras, simulator versions, GL.
-            Only rows of equal `hash` are ranked together.
+            Under the key `tasks`, if a suite has it, each task's name leads to what concerns that
+            task alone. Only rows of equal `row_hash` are ranked together.
         policy: checkpoint, preset, executed steps, dtype; shown beside a row.
     """
 
@@ -30,8 +33,33 @@ class ProtocolCard:
 
     @property
     def hash(self) -> str:
-        """Hash of the `env` part: a row's `card` field."""
+        """Hash of the whole `env` part."""
         return stable_hash(self.env)
+
+    @property
+    def tasks(self) -> Mapping[str, Json]:
+        """What concerns one task alone, by its name; empty where `env` tells no tasks apart."""
+        parts = self.env.get(_TASKS)
+        return parts if isinstance(parts, Mapping) else {}
+
+    def row_hash(self, task: str) -> str:
+        """A row's `card` field: hash of `env` without what concerns other tasks.
+
+        So rows of one task compare, whatever else their runs played and the suite has come to
+        offer.
+        """
+        return self.of_tasks((task,)).hash
+
+    def of_tasks(self, names: Container[str]) -> "ProtocolCard":
+        """The card of a run of these tasks; the same where `env` tells no tasks apart."""
+        return self._with({name: part for name, part in self.tasks.items() if name in names})
+
+    def joined(self, other: "ProtocolCard") -> "ProtocolCard":
+        """With the other's tasks, too; of a task of both, this card's part."""
+        return self._with({**other.tasks, **self.tasks})
+
+    def _with(self, tasks: Mapping[str, Json]) -> "ProtocolCard":
+        return replace(self, env={**self.env, _TASKS: dict(tasks)}) if self.tasks else self
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""

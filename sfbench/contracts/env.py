@@ -125,6 +125,31 @@ class PrivilegedEnv(Env, Protocol):
         """
 
 
+@runtime_checkable
+class PosableEnv(PrivilegedEnv, Protocol):
+    """An Env that can be looked at from anywhere: for pretraining on geometry.
+
+    Optional: ask with `isinstance(env, PosableEnv)`. Changes nothing that anyone else sees.
+    """
+
+    def look_from(
+        self, camera: CameraMatrices, height: int, width: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The present state from a place of the caller's choice.
+
+        Args:
+            camera: square pixels, and its axis through the middle of the picture.
+            height: of the picture in px, at most that of the suite's largest camera.
+            width: likewise.
+
+        Returns:
+            An upright image uint8 [H, W, 3], and depth as in `depth_m`.
+
+        Raises:
+            UsageError: such a camera cannot be drawn.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One task of a suite: everything a plan needs, without a simulator."""
@@ -156,7 +181,11 @@ class Suite(Protocol):
         """An id of that initial state, equal exactly where the state is equal."""
 
     def card(self) -> Mapping[str, Json]:
-        """The suite's part of the protocol card: all settings that can move a score."""
+        """The suite's part of the protocol card: all settings that can move a score.
+
+        A key `tasks`, where there is one, leads from each task's name to what concerns that task
+        alone; a run's card keeps the tasks of its plan, a row's hash its own.
+        """
 
     def preflight(self) -> None:
         """Check versions and assets before any episode.

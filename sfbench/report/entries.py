@@ -18,6 +18,7 @@ from sfbench.report.intervals import (
     suite_mean_over_tasks,
 )
 from sfbench.report.load import Loaded, Run
+from sfbench.report.protocols import table_cards
 from sfbench.report.rate import Rate
 from sfbench.report.tally import Tally, tally_counts
 
@@ -114,6 +115,7 @@ class Entry:
 def make_entries(loaded: Loaded) -> list[Entry]:
     """All lines, best first within a suite and card."""
     rows = loaded.rows.copy(deep=False)
+    rows["card"] = table_cards(rows, loaded.runs)
     rows["episode"] = rows.groupby(EPISODE, sort=False, dropna=False).ngroup()
     rows["weights"] = rows["checkpoint"].where(rows["recipe"].isna(), "")
     for name in ("preset", "weights", "arm", "recipe"):

@@ -3,14 +3,16 @@
 import statistics
 from collections.abc import Sequence
 
-from sfbench.contracts import EpisodeRow, EpisodeSpec, PolicySpec, Suite
+from sfbench.contracts import EpisodeRow, EpisodeSpec, PolicySpec, ProtocolCard, Suite
 from sfbench.rollout.messages import Outcome
 
 
 class RowMaker:
     """Adds to an outcome all that the run knows: policy, training, arm, card, leak."""
 
-    def __init__(self, suite: Suite, policy: PolicySpec, arm: str | None, card: str) -> None:
+    def __init__(
+        self, suite: Suite, policy: PolicySpec, arm: str | None, card: ProtocolCard
+    ) -> None:
         self._suite = suite
         self._policy = policy
         self._arm = arm
@@ -53,7 +55,7 @@ class RowMaker:
             attempt=attempt,
             video=outcome.video,
             error=outcome.error,
-            card=self._card,
+            card=self._card.row_hash(episode.task),
         )
 
 

@@ -72,13 +72,14 @@ class Evaluation:
         self._request = request
         self._subscribers = subscribers
         self._suite = request.suite.build()
-        self._plan = make_plan(self._suite, request.plan).shard(*request.shard)
+        whole = make_plan(self._suite, request.plan)
+        self._plan = whole.shard(*request.shard)
         bare = request.policy.build(PolicyContext(env_spec=self._suite.env_spec))
         self.policy = request.wrapping.wrap(bare)
         check_compatible(self._suite.env_spec, self.policy.spec)
         self._suite.preflight()
         self._gl = self._probe_gl()
-        self.card = self._make_card()
+        self.card = self._make_card().of_tasks({episode.task for episode in whole.episodes})
 
     def run(self) -> RunResult:
         """Run the episodes that have no row yet."""
@@ -108,7 +109,7 @@ class Evaluation:
 
     def _run(self, todo: Sequence[EpisodeSpec], journal: Journal) -> None:
         request = self._request
-        make_row = RowMaker(self._suite, self.policy.spec, request.arm, self.card.hash)
+        make_row = RowMaker(self._suite, self.policy.spec, request.arm, self.card)
         setup = self._worker_setup()
         if request.workers == 0:
 

@@ -37,7 +37,7 @@ class RunFolder:
             ) from error
 
     def check_card(self, card: ProtocolCard) -> None:
-        """Refuse to add rows of another protocol, or of another policy.
+        """Refuse to add rows of another protocol, or of another policy; other tasks are welcome.
 
         Raises:
             RunFolderError: listing every field that differs.
@@ -45,8 +45,10 @@ class RunFolder:
         path = self.path / "card.json"
         if not path.exists():
             return
-        stored = ProtocolCard.from_json(_read_json(path))
         now = ProtocolCard.from_json(json.loads(json.dumps(card.to_json())))
+        stored = ProtocolCard.from_json(_read_json(path))
+        shared = stored.tasks.keys() & now.tasks.keys()
+        stored, now = stored.of_tasks(shared), now.of_tasks(shared)
         changed = differences(
             {"env": stored.env, "policy": stored.policy}, {"env": now.env, "policy": now.policy}
         )
@@ -59,7 +61,7 @@ class RunFolder:
     def write_start(
         self, plan: Plan, card: ProtocolCard, config_yaml: str, provenance: Mapping[str, Any]
     ) -> None:
-        """Write all that stands beside the rows. A larger plan extends the stored one.
+        """Write all that stands beside the rows. A larger plan extends the stored one and its card.
 
         Raises:
             StoppedError: no room.
@@ -67,6 +69,7 @@ class RunFolder:
         stored = self.path / "plan.json"
         if stored.exists():
             plan = _merged(Plan.from_json(_read_json(stored)), plan)
+            card = card.joined(read_card(self.path))
         self._write("card.json", _json_text(card.to_json()))
         self._write("plan.json", json.dumps(plan.to_json()) + "\n")
         self._write("config.yaml", config_yaml)

@@ -75,7 +75,7 @@ class RobotwinSuite:
             "timestep_s": TIMESTEP_S,
             "substeps": SUBSTEPS,
             "settle_steps": 0,
-            "seed_rule": _SEED_RULE[self._setting],
+            "draws": _DRAWS[self._setting],
             **({"randomized": self._axes.to_json()} if self._axes else {}),
             "cameras": {
                 camera.name: [camera.width, camera.height] for camera in self.env_spec.cameras
@@ -128,7 +128,7 @@ def make_randomized(config: RandomizedConfig) -> RobotwinSuite:
     return RobotwinSuite(config)
 
 
-_SEED_RULE = {
+_DRAWS = {
     Setting.CLEAN: "candidate seed -> initial state; the episode's seed draws nothing",
     Setting.RANDOMIZED: "candidate seed -> objects, clutter, table height; "
     "the episode's seed -> textures, lighting, camera jitter",

@@ -15,7 +15,15 @@ from sfbench_toy.suite import ToyConfig, ToySuite
 
 from sfbench.cli import main
 from sfbench.cli.collect import make_request
-from sfbench.contracts import EpisodeKey, EpisodeSpec, PolicySpec, RunsIn, Split, Status
+from sfbench.contracts import (
+    EpisodeKey,
+    EpisodeSpec,
+    PolicySpec,
+    ProtocolCard,
+    RunsIn,
+    Split,
+    Status,
+)
 from sfbench.demos import collect as collecting
 from sfbench.demos.dataset import Dataset, open_dataset
 from sfbench.demos.recorder import RecorderRecipe
@@ -259,7 +267,7 @@ def test_evaluating_on_a_state_of_the_dataset_is_marked(collected: Path) -> None
     dataset = open_dataset(collected)
     states = [state for task, state in kept(dataset) if task == "reach" and state is not None]
     policy = PolicySpec(name="p", runs_in=RunsIn.MAIN, trained_states=dataset.state_ids())
-    make_row = RowMaker(ToySuite(ToyConfig()), policy, None, "card")
+    make_row = RowMaker(ToySuite(ToyConfig()), policy, None, ProtocolCard({}, {}))
     ended = Outcome(status=Status.SUCCESS)
     assert all(make_row(plan_of(Split.TRAIN, state), ended, 1).leak for state in states)
     assert not make_row(plan_of(Split.TRAIN, max(states) + 1), ended, 1).leak

@@ -141,7 +141,12 @@ class ToySuite:
         return f"toy/{task}/{split}/{init_state}"
 
     def card(self) -> Mapping[str, Json]:
-        return {"suite": self.name, "suite_version": self.version, "damping": self._config.damping}
+        return {
+            "suite": self.name,
+            "suite_version": self.version,
+            "damping": self._config.damping,
+            "tasks": {name: {"radius_m": radius_m} for name, radius_m in RADIUS_M.items()},
+        }
 
     def preflight(self) -> None:
         if self._config.missing_asset:
