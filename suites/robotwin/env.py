@@ -32,7 +32,7 @@ _WARNINGS = {
 
 
 class RobotwinEnv:
-    """Implements `sfbench.contracts.PrivilegedEnv`; all poses are in the table frame."""
+    """Implements `sfbench.contracts.PosableEnv`; all poses are in the table frame."""
 
     def __init__(
         self,
@@ -138,6 +138,12 @@ class RobotwinEnv:
         return {
             name: privileged.camera_matrices(self.scene, self._camera(name)) for name in cameras
         }
+
+    def look_from(
+        self, camera: CameraMatrices, height: int, width: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """The present state from any place; see `sfbench.contracts.PosableEnv`."""
+        return privileged.look_from(self._drawn(), self.scene, camera, (height, width))
 
     def object_poses(self) -> dict[str, Array]:
         """Poses of the task's bodies."""

@@ -1,10 +1,14 @@
-"""What teachers and probes may ask for: depth, segmentation, camera matrices, object poses."""
+"""What teachers and probes may ask for: depth, segmentation, cameras, object poses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from sfbench.contracts import CameraMatrices, CameraSpec
+from sfbench.errors import UsageError
 from sfbench.sim.offscreen import OffscreenRenderer
 
 from .pose import Array
@@ -57,10 +61,7 @@ def _parent(model: mujoco.MjModel, body: int) -> int:
 def depth_m(renderer: OffscreenRenderer, scene: Scene, camera: CameraSpec) -> NDArray[np.float32]:
     """Distance along the camera's axis, m; inf where nothing is seen."""
     index = int(scene.model.camera(camera.name).id)
-    metres = renderer.depth_m(scene.data, index, camera.height, camera.width).copy()
-    far_m = scene.model.vis.map.zfar * scene.model.stat.extent
-    metres[metres > 0.999 * far_m] = np.inf
-    return metres
+    return _or_inf(renderer.depth_m(scene.data, index, camera.height, camera.width), scene)
 
 
 def segmentation(
@@ -85,6 +86,52 @@ def camera_matrices(scene: Scene, camera: CameraSpec) -> CameraMatrices:
         [[focal_px, 0, camera.width / 2], [0, focal_px, camera.height / 2], [0, 0, 1]]
     )
     return CameraMatrices(intrinsics, to_world)
+
+
+def look_from(
+    renderer: OffscreenRenderer, scene: Scene, camera: CameraMatrices, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Image and depth from any place; see `sfbench.contracts.PosableEnv`."""
+    height, width = size
+    buffer = scene.model.vis.global_
+    if not (0 < height <= buffer.offheight and 0 < width <= buffer.offwidth):
+        raise UsageError(
+            f"a picture of {width} x {height} px: allowed up to {buffer.offwidth} x "
+            f"{buffer.offheight}; see suite.video_width and suite.video_height"
+        )
+    focal_px = camera.intrinsics[1, 1]
+    plain = [[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]]
+    if not np.allclose(camera.intrinsics, plain):
+        raise UsageError("cameras need square pixels, and their axis in the middle of the picture")
+    out = np.empty((height, width, 3), np.uint8)
+    with _lent_camera(scene, camera.to_world, 2 * np.arctan(height / 2 / focal_px)) as index:
+        renderer.rgb(scene.data, index, out)
+        metres = _or_inf(renderer.depth_m(scene.data, index, height, width), scene)
+    return np.ascontiguousarray(out[::-1]), metres
+
+
+@contextmanager
+def _lent_camera(scene: Scene, to_world: Array, fovy_rad: float) -> Iterator[int]:
+    """A camera of the scene at another place, put back afterwards.
+
+    Its place is in the Env's own data; its field of view in the model, which others share, but
+    nobody draws meanwhile.
+    """
+    index, data, model = 0, scene.data, scene.model
+    before = data.cam_xpos[index].copy(), data.cam_xmat[index].copy(), model.cam_fovy[index]
+    data.cam_xpos[index] = to_world[:3, 3] + (0.0, 0.0, TABLE_TOP_M)
+    data.cam_xmat[index] = (to_world[:3, :3] @ _FLIP).ravel()
+    model.cam_fovy[index] = np.rad2deg(fovy_rad)
+    try:
+        yield index
+    finally:
+        data.cam_xpos[index], data.cam_xmat[index], model.cam_fovy[index] = before
+
+
+def _or_inf(metres: NDArray[np.float32], scene: Scene) -> NDArray[np.float32]:
+    """A copy with inf where nothing is seen."""
+    far_m = scene.model.vis.map.zfar * scene.model.stat.extent
+    return np.where(metres > 0.999 * far_m, np.float32(np.inf), metres)
 
 
 def object_poses(scene: Scene, objects: ObjectIndex) -> dict[str, Array]:
