@@ -1,5 +1,6 @@
 """usage: sfbench train policy=NAME dataset=DIR [recipe=NAME] [key=value ...]
        sfbench train vlm policy=NAME suite=NAME out=DIR [key=value ...]
+       sfbench train teacher suite=NAME out=DIR [key=value ...]
 
 Fine-tunes a policy on demonstrations. The same command again goes on from the newest checkpoint.
 Several processes: start it with torchrun or accelerate launch, as `torchrun --nproc-per-node 8 -m
@@ -43,11 +44,24 @@ a suite: which patches show the named object, its colour, how many, left or righ
   tasks=[a,b] scenes=400                   default: all tasks; images of each
   steps=1000 batch_size=32 lr=1e-3 seed=0  device=auto
 
+`teacher` renders scenes of a suite's tasks from random cameras, trains a small VGGT on their true
+depth, points and cameras, and the same network on single views; then judges the depth of both on
+held-out scenes. For align=sf teacher=vggt_mini teacher.checkpoint=DIR. Typed again it goes on.
+
+  suite=NAME out=DIR
+  tasks=[a,b] held_out=[c,d]            default: all; every fifth is not trained on
+  scenes=80 views=4 image_px=64         of each task; test_scenes=160 of each of two test sets
+  steps=1500 batch_size=24 lr=1e-3 seed=0  precision=no|bf16  device=auto  resume_every=250
+  control=single_view|none              the control costs as much again
+  model.width=96                        also .depth .patch_depth .heads .patch_px .features
+  max_mb=10                             larger weights, in half precision, are refused
+
 Exit status: 0 done; 2 refused, nothing was trained; 3 stopped part-way, run again to go on.
 """  # noqa: D205, D415 (a usage text)
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -64,6 +78,7 @@ if TYPE_CHECKING:
     from sfbench.training.auxiliary import Weighted
 
 RECIPES = ("sfbench.training.configs",)
+_KINDS = {"vlm": "sfbench.cli.train_vlm", "teacher": "sfbench.cli.train_teacher"}
 
 
 @dataclass
@@ -83,10 +98,10 @@ class TrainConfig(TrainSettings):
 
 def command(arguments: Sequence[str]) -> int:
     """Run `sfbench train`."""
-    if arguments and arguments[0] == "vlm":
-        from sfbench.cli import train_vlm
-
-        return train_vlm.command(arguments[1:])
+    if arguments and arguments[0] in _KINDS:
+        part = import_module(_KINDS[arguments[0]])
+        status: int = part.command(arguments[1:])
+        return status
     composed = _compose(arguments)
     request = _request(composed, arguments)
     # Building the request imports no torch, so that mistakes are told at once.

@@ -89,7 +89,7 @@ def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> None:
         seed=config.seed,
     )
     reader: Reader = resolve_name(plugin.reader)(request)
-    device = _device(config.device, torch.cuda.is_available())
+    device = device_named(config.device, torch.cuda.is_available())
     training = VlmTraining(reader, pictures, cameras, settings, torch.device(device))
     card = {
         "policy": plugin.name,
@@ -117,7 +117,8 @@ def _views(suite: Suite) -> tuple[str, ...]:
     return tuple(others if len(others) > 1 else names)
 
 
-def _device(text: str, gpu: bool) -> str:
+def device_named(text: str, gpu: bool) -> str:
+    """`cpu` or `cuda`, from what was typed. Raises UsageError."""
     if text == "cuda" and not gpu:
         raise UsageError("device=cuda: torch finds no GPU here; use device=cpu or device=auto")
     if text not in ("auto", "cpu", "cuda"):
