@@ -69,6 +69,8 @@ class RunFolder:
         stored = self.path / "plan.json"
         if stored.exists():
             plan = _merged(Plan.from_json(_read_json(stored)), plan)
+        # A sweep writes the plan alone, before any run.
+        if (self.path / "card.json").exists():
             card = card.joined(read_card(self.path))
         self._write("card.json", _json_text(card.to_json()))
         self._write("plan.json", json.dumps(plan.to_json()) + "\n")
