@@ -177,6 +177,13 @@ def test_recipe_and_spec_survive_pickling(suite: Suite) -> None:
     assert again.card() == suite.card()
 
 
+def test_its_card_fits_into_a_runs_card(suite: Suite) -> None:
+    """No field is named like the engine's own, which would hide it."""
+    card = suite.card()
+    assert not {"split", "instruction_split", "seed_rule", "gl"} & card.keys()
+    assert card.get("tasks", {}).keys() <= suite.tasks.keys()
+
+
 def test_building_changes_no_environment_variable(suite: Suite) -> None:
     before = dict(os.environ)
     suite.make_env(next(iter(suite.tasks)), Split.EVAL).close()
