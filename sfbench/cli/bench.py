@@ -36,6 +36,10 @@ second, waiting for the loader, memory, and FLOP against a plain matrix product'
   start=DIR|ID       weights, for policies that need some
   batch_size=16 micro_batch=N precision=no|bf16 device=auto lora.rank=0 loader_workers=0
   steps=10           measured steps of each policy
+
+With `align=sf teacher=NAME dataset=DIR` it compares, for one policy, the baseline, the teacher
+online and cached features (align.cache=float16 unless set) in one run: `blocks=20` interleaved
+blocks of `steps` steps each, ratios to the baseline with intervals.
 """  # noqa: D415 (a usage text)
 
 from collections.abc import Sequence

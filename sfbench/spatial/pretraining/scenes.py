@@ -76,7 +76,7 @@ def kept(folder: Path, key: Mapping[str, Json], make: Callable[[], Sequence[OneS
                 + "\nName another out=, or remove the folder"
             )
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]
-        scenes = Scenes(*arrays, names=tuple(index["names"]))
+        scenes = Scenes(*arrays, tuple(index["names"]))
         if any(len(array) != len(scenes) for array in arrays):
             raise ValueError("arrays and names differ in number")
     except UsageError:
