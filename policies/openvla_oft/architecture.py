@@ -48,6 +48,16 @@ class ActionHead(StrEnum):
     """The language model's own output layer over 256 action tokens."""
 
 
+class ActionPositions(StrEnum):
+    """How many places of the sequence an action of a chunk takes."""
+
+    PER_NUMBER = "per_number"
+    """One for each of its numbers: as published."""
+    PER_STEP = "per_step"
+    """One (regression only). Two arms have 16 numbers a step, and 128 empty places would cost a
+    small model more than the pictures do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TowerConfig:
     """A vision transformer.
@@ -103,6 +113,7 @@ class Architecture:
         views: images per observation.
         proprio_dim: numbers in the state vector; 0 for a policy that reads none.
         chunk_steps: actions that come out of one pass.
+        action_positions: places that an action takes in the sequence.
         action_bins: values that an action token can take, for each action number.
     """
 
@@ -116,6 +127,7 @@ class Architecture:
     attention: Attention
     decoding: Decoding
     action_head: ActionHead
+    action_positions: ActionPositions = ActionPositions.PER_NUMBER
     action_bins: int = 256
 
     def __post_init__(self) -> None:
@@ -134,6 +146,12 @@ class Architecture:
             raise UsageError(
                 "decoding=autoregressive needs action_head=tokens and attention=causal; got "
                 f"action_head={self.action_head}, attention={self.attention}"
+            )
+        per_step = self.action_positions is ActionPositions.PER_STEP
+        if per_step and self.action_head is not ActionHead.L1:
+            raise UsageError(
+                "action_positions=per_step needs action_head=l1; got "
+                f"action_head={self.action_head}"
             )
         if self.language.token_vocab > self.language.vocab_rows:
             raise UsageError(
@@ -154,7 +172,8 @@ class Architecture:
     @property
     def action_tokens(self) -> int:
         """Positions that one chunk takes in the sequence."""
-        return self.chunk_steps * self.action_dim
+        per_step = self.action_positions is ActionPositions.PER_STEP
+        return self.chunk_steps * (1 if per_step else self.action_dim)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -171,6 +190,7 @@ class Architecture:
         values["attention"] = Attention(values["attention"])
         values["decoding"] = Decoding(values["decoding"])
         values["action_head"] = ActionHead(values["action_head"])
+        values["action_positions"] = ActionPositions(values["action_positions"])
         return cls(**values)
 
 

@@ -1,11 +1,13 @@
 """The small networks around the language model: state in, actions out.
 
-Legend: B batch, K steps of a chunk, A action numbers, N = K * A action positions, S state numbers,
-D language width.
+Legend: B batch, K steps of a chunk, A action numbers, N action positions (K * A, or K), S state
+numbers, D language width.
 """
 
 import torch
 from torch import Tensor, nn
+
+from .architecture import Architecture
 
 _BLOCKS = 2
 
@@ -38,16 +40,18 @@ class ResidualBlock(nn.Module):
 
 
 class RegressionHead(nn.Module):
-    """Maps the hidden states of one step's A positions, side by side, to that step's action."""
+    """Maps the hidden states of one step's positions, side by side, to that step's action."""
 
-    def __init__(self, language_width: int, action_dim: int, chunk_steps: int) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.chunk_steps = chunk_steps
-        self.norm_in = nn.LayerNorm(language_width * action_dim)
-        self.fc_in = nn.Linear(language_width * action_dim, language_width)
+        self.chunk_steps = architecture.chunk_steps
+        language_width = architecture.language.hidden
+        width_in = language_width * architecture.action_tokens // architecture.chunk_steps
+        self.norm_in = nn.LayerNorm(width_in)
+        self.fc_in = nn.Linear(width_in, language_width)
         self.blocks = nn.ModuleList(ResidualBlock(language_width) for _ in range(_BLOCKS))
         self.norm_out = nn.LayerNorm(language_width)
-        self.fc_out = nn.Linear(language_width, action_dim)
+        self.fc_out = nn.Linear(language_width, architecture.action_dim)
 
     def forward(self, hidden_BND: Tensor) -> Tensor:
         """Normalised actions [B, K, A]."""

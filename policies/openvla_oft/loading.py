@@ -159,14 +159,12 @@ def _new_parts(
     table: KeyTable, present: Collection[str], architecture: Architecture, seed: int
 ) -> dict[str, Tensor]:
     """Random heads, under published names, for those of which nothing is present."""
-    language = architecture.language.hidden
     parts: dict[str, nn.Module] = {}
     if architecture.action_head is ActionHead.L1:
-        parts[HEAD_PREFIX] = RegressionHead(
-            language, architecture.action_dim, architecture.chunk_steps
-        )
+        parts[HEAD_PREFIX] = RegressionHead(architecture)
     if architecture.proprio_dim:
-        parts[STATE_PREFIX] = StateProjector(architecture.proprio_dim, language)
+        width = architecture.language.hidden
+        parts[STATE_PREFIX] = StateProjector(architecture.proprio_dim, width)
     own_names = {HEAD_PREFIX: "action_head.", STATE_PREFIX: "state_projector."}
     found: dict[str, Tensor] = {}
     for prefix, part in parts.items():

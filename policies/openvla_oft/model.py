@@ -1,7 +1,8 @@
 """OpenVLA-OFT put together: images, state and instruction in, a chunk of actions out.
 
 Legend: B batch, V views, T towers, C colours, H and W pixels, P patches of a view, S state numbers,
-K steps of a chunk, A action numbers, N = K * A, L positions, R positions after the state, D width.
+K steps of a chunk, A action numbers, N action positions, L positions, R positions after the state,
+D width.
 """
 
 from collections.abc import Sequence
@@ -76,9 +77,7 @@ class OpenVla(nn.Module):
             else None
         )
         self.action_head = (
-            RegressionHead(language_width, architecture.action_dim, architecture.chunk_steps)
-            if architecture.action_head is ActionHead.L1
-            else None
+            RegressionHead(architecture) if architecture.action_head is ActionHead.L1 else None
         )
         self.tokens = ActionTokens(architecture.language.token_vocab, architecture.action_bins)
 

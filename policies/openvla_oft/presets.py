@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from .architecture import (
     ActionHead,
+    ActionPositions,
     Architecture,
     Attention,
     Decoding,
@@ -74,7 +75,13 @@ def _small(tower_hidden: int, language: LanguageConfig, image_px: int) -> Archit
     siglip = replace(
         dino, kind=TowerKind.SIGLIP, registers=0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
     )
-    return replace(OPENVLA_OFT_7B, image_px=image_px, towers=(dino, siglip), language=language)
+    return replace(
+        OPENVLA_OFT_7B,
+        image_px=image_px,
+        towers=(dino, siglip),
+        language=language,
+        action_positions=ActionPositions.PER_STEP,
+    )
 
 
 OPENVLA_OFT_MINI = _small(

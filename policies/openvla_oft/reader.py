@@ -12,7 +12,7 @@ from torch import Tensor
 from sfbench.training.vlm.reader import ReaderRequest
 
 from ..common.training import resized_views
-from .architecture import ActionHead, Architecture
+from .architecture import ActionHead, ActionPositions, Architecture
 from .initial import random_model
 from .keys import build_key_table
 from .model import ModelInputs, OpenVla
@@ -89,6 +89,7 @@ def _reader(preset: Architecture, request: ReaderRequest) -> OpenVlaReader:
         action_dim=1,
         chunk_steps=1,
         action_head=ActionHead.TOKENS,
+        action_positions=ActionPositions.PER_NUMBER,
     )
     room = preset.language.token_vocab - preset.action_bins
     tokenizer = WordTokenizer.from_texts(request.texts, room)

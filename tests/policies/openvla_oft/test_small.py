@@ -9,7 +9,13 @@ import pytest
 import torch
 import yaml
 from sfbench_policies.common.interface import suite_interface
-from sfbench_policies.openvla_oft.architecture import ActionHead, Architecture, Attention, Decoding
+from sfbench_policies.openvla_oft.architecture import (
+    ActionHead,
+    ActionPositions,
+    Architecture,
+    Attention,
+    Decoding,
+)
 from sfbench_policies.openvla_oft.bundle import Bundle, TrainingData, fresh, load_bundle
 from sfbench_policies.openvla_oft.config import SmallConfig
 from sfbench_policies.openvla_oft.factory import (
@@ -119,21 +125,28 @@ def test_equal_seeds_give_equal_weights_and_leave_others_streams_alone() -> None
 
 
 @pytest.mark.parametrize(
-    ("head", "decoding"),
+    ("head", "positions", "decoding"),
     [
-        (ActionHead.L1, Decoding.PARALLEL),
-        (ActionHead.TOKENS, Decoding.PARALLEL),
-        (ActionHead.TOKENS, Decoding.AUTOREGRESSIVE),
+        (ActionHead.L1, ActionPositions.PER_STEP, Decoding.PARALLEL),
+        (ActionHead.L1, ActionPositions.PER_NUMBER, Decoding.PARALLEL),
+        (ActionHead.TOKENS, ActionPositions.PER_NUMBER, Decoding.PARALLEL),
+        (ActionHead.TOKENS, ActionPositions.PER_NUMBER, Decoding.AUTOREGRESSIVE),
     ],
 )
 def test_training_lowers_the_loss_and_the_actions_follow(
-    head: ActionHead, decoding: Decoding
+    head: ActionHead, positions: ActionPositions, decoding: Decoding
 ) -> None:
     causal = decoding is Decoding.AUTOREGRESSIVE
     attention = Attention.CAUSAL if causal else Attention.BIDIRECTIONAL
     preset = replace(
-        OPENVLA_OFT_MICRO, action_head=head, decoding=decoding, attention=attention, chunk_steps=2
+        OPENVLA_OFT_MICRO,
+        action_head=head,
+        action_positions=positions,
+        decoding=decoding,
+        attention=attention,
+        chunk_steps=2,
     )
+    assert preset.action_tokens == (2 if positions is ActionPositions.PER_STEP else 14)
     bundle = new_bundle(libero_env(), preset)
     inputs, model = batch(bundle, libero_env()), bundle.model.train()
     generator = torch.Generator().manual_seed(0)
@@ -219,6 +232,7 @@ def test_architectures_survive_json(preset: Architecture) -> None:
     [
         ({"image_px": 65}, "multiples of"),
         ({"decoding": Decoding.AUTOREGRESSIVE}, "needs action_head=tokens"),
+        ({"action_head": ActionHead.TOKENS}, "action_positions=per_step needs action_head=l1"),
     ],
 )
 def test_impossible_architectures_are_refused(change: dict[str, object], text: str) -> None:
