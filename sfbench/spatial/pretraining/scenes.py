@@ -75,9 +75,9 @@ def kept(folder: Path, key: Mapping[str, Json], make: Callable[[], Sequence[OneS
                 + "\n  ".join(lines)
                 + "\nName another out=, or remove the folder"
             )
-        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS]
-        scenes = Scenes(*arrays, tuple(index["names"]))
-        if any(len(array) != len(scenes) for array in arrays):
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+        scenes = Scenes(names=tuple(index["names"]), **arrays)
+        if any(len(array) != len(scenes) for array in arrays.values()):
             raise ValueError("arrays and names differ in number")
     except UsageError:
         raise
