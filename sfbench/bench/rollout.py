@@ -20,6 +20,7 @@ from sfbench.contracts import (
     EpisodeSpec,
     Observation,
     PolicySpec,
+    ProtocolCard,
     RunsIn,
     Split,
     Suite,
@@ -183,7 +184,7 @@ class RolloutBench:
     def _run_engine(self, pool: WorkerPool) -> None:
         self._runs += 1
         journal = Journal(self._folder / f"{self._runs}.jsonl")
-        make_row = RowMaker(self._suite, self._policy.spec, None, "bench")
+        make_row = RowMaker(self._suite, self._policy.spec, None, ProtocolCard({}, {}))
         engine = RolloutEngine(pool, self._policy, journal, make_row, EngineSettings())
         engine.run(self._episodes, (), lambda: False)
         journal.close()
