@@ -141,7 +141,7 @@ def test_a_batch_that_fails_is_retried_one_by_one(cli: Cli, tmp_path: Path) -> N
 
 def test_workers_that_cannot_start_end_the_run(cli: Cli, tmp_path: Path) -> None:
     start_s = time.monotonic()
-    done = cli(*eval_toy(tmp_path, *ONE_TASK, "deadline.start_s=0.05"))
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, "suite.build_s=1", "deadline.start_s=0.2"))
     assert done.returncode == 3, done.stderr
     assert "died while starting" in done.stderr
     assert time.monotonic() - start_s < 60

@@ -71,6 +71,7 @@ class ToyConfig:
         image_px: size of the camera.
         missing_asset: preflight fails with this text.
         step_s: extra seconds a step takes, to make runs long enough to be killed.
+        build_s: extra seconds that building the suite takes.
     """
 
     fault: str = "none"
@@ -80,6 +81,7 @@ class ToyConfig:
     image_px: int = 32
     missing_asset: str | None = None
     step_s: float = 0.0
+    build_s: float = 0.0
 
 
 def env_spec(config: ToyConfig) -> EnvSpec:
@@ -118,6 +120,7 @@ class ToySuite:
     version = "1"
 
     def __init__(self, config: ToyConfig) -> None:
+        time.sleep(config.build_s)
         if config.fault not in FAULTS:
             raise UsageError(f"suite.fault={config.fault}: one of {FAULTS}")
         self._config = config
