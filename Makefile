@@ -14,7 +14,7 @@ DEMO_TASKS := 'tasks=[beat_block_hammer,click_bell,handover_block,lift_pot,place
 
 help:
 	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
-	@echo "make train-demo   collect demonstrations, pretrain and train a small policy, evaluate it"
+	@echo "make train-demo   collect demonstrations, pretrain and train a small policy, evaluate it (half an hour)"
 	@echo "make test         the tests (at most 15 minutes)"
 	@echo "make test-system  tests that need Debian packages (as root it installs them)"
 	@echo "make test-slurm   tests on a real Slurm, which it starts and ends"
@@ -58,12 +58,11 @@ demo: setup
 # it goes on where it was stopped.
 TRAIN := results/runs/train-demo
 TRAIN_SUITE := suite=robotwin suite.camera_width=64 suite.camera_height=64 tasks=[lift_pot]
-TRAIN_STEPS := 4000
 train-demo: setup
-	$(BIN)/sfbench collect $(TRAIN_SUITE) policy=expert episodes=150 out=$(TRAIN)/demos
+	$(BIN)/sfbench collect $(TRAIN_SUITE) policy=expert episodes=400 out=$(TRAIN)/demos
 	test -d $(TRAIN)/start || $(BIN)/sfbench train vlm $(TRAIN_SUITE) policy=openvla_oft_micro scenes=200 steps=500 out=$(TRAIN)/start
-	$(BIN)/sfbench train policy=openvla_oft_micro dataset=$(TRAIN)/demos start=$(TRAIN)/start recipe=mini_cpu steps=$(TRAIN_STEPS) arm=baseline out=$(TRAIN)/run
-	$(BIN)/sfbench eval $(TRAIN_SUITE) policy=openvla_oft_micro checkpoint=$(TRAIN)/run/checkpoints/$(TRAIN_STEPS) episodes=100 out=$(TRAIN)/eval
+	$(BIN)/sfbench train policy=openvla_oft_micro dataset=$(TRAIN)/demos start=$(TRAIN)/start recipe=mini_cpu arm=baseline out=$(TRAIN)/run
+	$(BIN)/sfbench eval $(TRAIN_SUITE) policy=openvla_oft_micro checkpoint=$(TRAIN)/run/checkpoints/12000 episodes=100 out=$(TRAIN)/eval
 	$(BIN)/sfbench report $(TRAIN)/eval -o $(TRAIN)/report
 
 # Two files at a time; a file's own tests share what is expensive to make.

@@ -60,6 +60,10 @@ OPENVLA_7B = replace(
 )
 
 
+_SMALL_CHUNK_STEPS = 16
+"""As pi0_mini: fewer decisions an episode, fewer occasions to err (docs/training.md)."""
+
+
 def _small(tower_hidden: int, language: LanguageConfig, image_px: int) -> Architecture:
     dino = TowerConfig(
         kind=TowerKind.DINOV2,
@@ -80,6 +84,7 @@ def _small(tower_hidden: int, language: LanguageConfig, image_px: int) -> Archit
         image_px=image_px,
         towers=(dino, siglip),
         language=language,
+        chunk_steps=_SMALL_CHUNK_STEPS,
         action_positions=ActionPositions.PER_STEP,
     )
 

@@ -170,7 +170,7 @@ def test_hidden_states_can_be_tapped_by_a_hook() -> None:
     model, inputs = bundle.model, batch(bundle, bimanual_env())
     caught: list[torch.Tensor] = []
     handle = model.language.layers[2].register_forward_hook(lambda *call: caught.append(call[2]))
-    output = model.run_for_training(inputs, torch.zeros(2, 8, 16), keep_all=True)
+    output = model.run_for_training(inputs, torch.zeros(2, 16, 16), keep_all=True)
     handle.remove()
     assert len(output.all_BLD) == len(model.language.layers) + 1
     assert torch.equal(caught[0], output.all_BLD[3])
@@ -180,7 +180,7 @@ def test_hidden_states_can_be_tapped_by_a_hook() -> None:
     # Gradients reach the towers through the tapped states.
     views[1].sum().backward()
     assert float(model.vision.towers[1].embedding.projection.weight.grad.abs().max()) > 0
-    assert {"action_l1"} == set(model.losses_of(output, torch.zeros(2, 8, 16)))
+    assert {"action_l1"} == set(model.losses_of(output, torch.zeros(2, 16, 16)))
 
 
 @torch.no_grad()
