@@ -89,7 +89,7 @@ def test_a_saved_model_acts_as_before(tmp_path: Path, name: str) -> None:
     )
     want = bundle.processor.commands(bundle.model.predict(alone))[0]
     np.testing.assert_array_equal(chunk, want)
-    assert chunk.shape == (8, env.action.size)
+    assert chunk.shape == (16, env.action.size)
 
 
 @pytest.mark.parametrize(
