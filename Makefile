@@ -102,6 +102,7 @@ test-system: setup
 	@if [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver texlive-latex-recommended >/dev/null; fi
 	$(BIN)/python -m pytest -m system --ignore tests/slurm
+	$(MAKE) test-slurm
 
 # An editable install hides renamed packages from the type checker, so it gets an installed copy.
 check: setup
