@@ -103,4 +103,4 @@ OPENVLA_OFT_MICRO = _small(
     LanguageConfig(token_vocab=768, vocab_rows=832, hidden=64, layers=4, heads=2, mlp_hidden=128),
     image_px=64,
 )
-"""A few hundred thousand parameters: for tests."""
+"""A few hundred thousand parameters: for tests and `make train-demo`."""

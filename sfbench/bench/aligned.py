@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from sfbench.registry import TeacherRecipe, find_policy
 from sfbench.report.intervals import BOOTSTRAP_DRAWS, BOOTSTRAP_SEED, Estimate
-from sfbench.training.adapters import choose_parameters
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.feeding import Feed
 from sfbench.training.learning import Learning
@@ -25,7 +24,6 @@ from sfbench.training.request import TrainRequest
 from sfbench.training.settings import TrainSettings, check_settings
 from sfbench.training.setup import make_trainable, open_demonstrations
 from sfbench.training.step import Stepper
-from sfbench.training.streams import global_stream
 
 BASELINE, ONLINE, CACHED = "baseline", "online", "cached"
 ARMS = (BASELINE, ONLINE, CACHED)
@@ -85,15 +83,9 @@ class _Arm:
         asked = _train_request(request)
         demos = open_demonstrations(asked, None)
         trainable = make_trainable(asked, demos)
-        with global_stream("adapters", settings.seed):
-            choose_parameters(trainable, settings.lora)
-        for one in auxiliaries:
-            one.loss.attach(trainable)
-            one.loss.to(processes.device)
         learning = Learning.build(trainable, auxiliaries, settings, processes)
-        extras = tuple(sorted({name for one in auxiliaries for name in one.loss.extras}))
         self._stepper = Stepper(learning, settings, processes)
-        self._feed = Feed(demos, trainable, settings, processes, extras)
+        self._feed = Feed(demos, trainable, settings, processes, learning.extras)
         self._lr, self._device, self._step = settings.optimiser.lr, processes.device, 0
 
     def take(self, steps: int) -> tuple[float, float]:

@@ -21,7 +21,6 @@ from sfbench.demos.memory import EpisodeArrays, MemorySource
 from sfbench.demos.source import EpisodeInfo
 from sfbench.demos.spec import spec_of
 from sfbench.registry import find_policy
-from sfbench.training.adapters import choose_parameters
 from sfbench.training.feeding import Feed
 from sfbench.training.learning import Learning
 from sfbench.training.processes import Processes
@@ -29,7 +28,6 @@ from sfbench.training.request import TrainRequest
 from sfbench.training.settings import TrainSettings, check_settings
 from sfbench.training.setup import Demonstrations, conventions, make_trainable
 from sfbench.training.step import Stepper
-from sfbench.training.streams import global_stream
 
 _MIB = 2**20
 _EPISODES, _FRAMES = 4, 64
@@ -162,8 +160,6 @@ def _measure(request: TrainBenchRequest, name: str, processes: Processes) -> Tra
     settings = request.settings
     demos = _demonstrations(request)
     trainable = make_trainable(_request(request, name), demos)
-    with global_stream("adapters", settings.seed):
-        choose_parameters(trainable, settings.lora)
     learning = Learning.build(trainable, (), settings, processes)
     stepper = Stepper(learning, settings, processes)
     feed = Feed(demos, trainable, settings, processes, ())

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sfbench.training.adapters import choose_parameters
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.checkpoint import flat_moments, nested_moments
 from sfbench.training.optimisation import WeightAverage, make_optimiser
 from sfbench.training.processes import Processes
 from sfbench.training.settings import TrainSettings
+from sfbench.training.streams import global_stream
 from sfbench.training.trainable import Trainable, TrainingBatch
 
 POLICY_PREFIX = "policy."
@@ -84,7 +86,13 @@ class Learning:
         settings: TrainSettings,
         processes: Processes,
     ) -> "Learning":
-        """Wrap the policy, in training mode, and make the optimisers."""
+        """Choose what is trained, attach the auxiliaries, wrap the policy, make the optimisers."""
+        # Adapters are drawn from torch's global stream.
+        with global_stream("adapters", settings.seed):
+            choose_parameters(trainable, settings.lora)
+        for one in auxiliaries:
+            one.loss.attach(trainable)
+            one.loss.to(processes.device)
         losses = PolicyLosses(trainable)
         names = tuple(name for name, one in losses.named_parameters() if one.requires_grad)
         wrapped = processes.wrap(losses)
@@ -99,3 +107,8 @@ class Learning:
             auxiliaries=tuple(Auxiliary(one, settings) for one in auxiliaries),
             average=WeightAverage(wrapped, settings.ema_decay) if settings.ema_decay else None,
         )
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """What the auxiliaries read of a demonstration besides what the policy does."""
+        return tuple(sorted({name for one in self.auxiliaries for name in one.loss.extras}))

@@ -9,7 +9,6 @@ from pathlib import Path
 from sfbench.errors import StoppedError
 from sfbench.rollout import provenance
 from sfbench.rollout.stopping import stop_on_signal
-from sfbench.training.adapters import choose_parameters
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.evaluation import check_rollouts, roll_out
 from sfbench.training.feeding import Feed
@@ -23,7 +22,6 @@ from sfbench.training.request import TrainRequest
 from sfbench.training.settings import check_settings, passes
 from sfbench.training.setup import describe, make_trainable, open_demonstrations
 from sfbench.training.step import Stepper, StepResult
-from sfbench.training.streams import global_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +79,12 @@ class TrainingRun:
         demos = open_demonstrations(request, suite)
         self._request, self._processes, self._reporter = request, processes, reporter
         trainable = make_trainable(request, demos)
-        # Adapters are drawn from torch's global stream.
-        with global_stream("adapters", settings.seed):
-            choose_parameters(trainable, settings.lora)
-        for one in auxiliaries:
-            one.loss.attach(trainable)
-            one.loss.to(processes.device)
         learning = Learning.build(trainable, auxiliaries, settings, processes)
         self._stepper = Stepper(learning, settings, processes)
         self._average = learning.average
         papers = describe(request, demos, auxiliaries)
         self._keeper = Keeper(request.out, learning, papers, processes, settings)
-        extras = tuple(sorted({name for one in auxiliaries for name in one.loss.extras}))
-        self._feed = Feed(demos, trainable, settings, processes, extras)
+        self._feed = Feed(demos, trainable, settings, processes, learning.extras)
 
     def go(self) -> TrainResult:
         """Train what is missing."""
