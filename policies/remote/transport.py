@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+)
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
@@ -91,8 +97,15 @@ class Transport:
                 raise
             hint = "; set policy.token_env=" if status in (401, 403) else ""
             raise UsageError(f"{self._endpoint.url} refuses with HTTP {status}{hint}") from error
+        except InvalidMessage as error:
+            if isinstance(error.__cause__, EOFError):
+                raise ConnectionAbortedError("it hung up before it had answered") from error
+            raise self._stranger(error) from error
         except (InvalidURI, InvalidHandshake) as error:
-            raise UsageError(f"{self._endpoint.url} is no policy server: {error}") from error
+            raise self._stranger(error) from error
+
+    def _stranger(self, error: Exception) -> UsageError:
+        return UsageError(f"{self._endpoint.url} is no policy server: {error}")
 
     async def send(self, data: bytes, within_s: float) -> None:
         """Send. Raises as `ask` does."""

@@ -310,6 +310,8 @@ def plain_server(answer: bytes) -> Iterator[int]:
         (b"HTTP/1.1 401 Unauthorized\r\n\r\n", "policy.token_env="),
         (b"HTTP/1.1 503 Busy\r\n\r\n", "all its sessions are in use"),
         (b"SSH-2.0-OpenSSH\r\n", "is no policy server"),
+        # As a server that is killed while it shakes hands: tried again for as long as allowed.
+        (b"", "within 0.6 s (it hung up before it had answered)"),
     ],
 )
 def test_another_kind_of_server(
