@@ -14,12 +14,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sfbench.cli.compose import compose_command
 from sfbench.cli.eval import EvalConfig, make_request
+from sfbench.cli.probe import make_request as make_probe
 from sfbench.cli.serve import ServeConfig
 from sfbench.contracts import Split, Suite
 from sfbench.errors import MissingError, UnknownNameError, UsageError
-from sfbench.launch.commands import eval_arguments, server_keys, train_arguments
+from sfbench.launch.commands import (
+    eval_arguments,
+    out_arguments,
+    own_arguments,
+    server_keys,
+    train_arguments,
+)
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage
+from sfbench.launch.preparing import preparers
 from sfbench.rollout.plan import Plan, PlanRequest, make_plan
 from sfbench.rollout.request import RunRequest
 
@@ -50,7 +58,12 @@ class CellChecker:
                 if cell.stage is Stage.EVAL:
                     found[cell.id] = self._plan(cell)
                 elif cell.stage is Stage.SERVE:
-                    _check_server(cell)
+                    _check_server(cell, own_arguments(self._folder, self._graph, cell))
+                elif cell.stage is Stage.PREPARE:
+                    arguments = out_arguments(self._folder, self._graph, cell)
+                    preparers()[cell.command].check(arguments)
+                elif cell.stage is Stage.PROBE:
+                    make_probe(out_arguments(self._folder, self._graph, cell))
                 elif cell.stage is Stage.TRAIN:
                     self._check_training(cell)
             except UsageError as error:
@@ -88,7 +101,7 @@ class CellChecker:
         except (ImportError, AttributeError, ValueError) as error:
             raise MissingError(f"train_entry={entry}: cannot import it: {error}") from error
         if check is not None:
-            check(train_arguments(self._folder, cell))
+            check(train_arguments(self._folder, self._graph, cell))
 
     def _value(self, key: str, value: object) -> Any:  # noqa: ANN401 (of any type)
         """A value of a plan's key in the type that `sfbench eval` gives it. Raises UsageError."""
@@ -109,8 +122,8 @@ class CellChecker:
         return self._typed[known]
 
 
-def _check_server(cell: Cell) -> None:
+def _check_server(cell: Cell, arguments: list[str]) -> None:
     for key in ("host", "port", "token", "token_env"):
         if key in cell.keys:
             raise UsageError(f"server.{key} is set by the sweep; leave it out")
-    compose_command(ServeConfig, ("suite", "policy"), cell.arguments)
+    compose_command(ServeConfig, ("suite", "policy"), arguments)

@@ -8,7 +8,7 @@ from sfbench.launch.graph import Graph, Stage
 
 
 def write_sweep_report(folder: SweepFolder, graph: Graph) -> Path:
-    """Write the report of every evaluation that has rows.
+    """Write the report of every evaluation that has rows, and of every probe.
 
     Raises:
         RunFolderError: none has any.
@@ -20,7 +20,9 @@ def write_sweep_report(folder: SweepFolder, graph: Graph) -> Path:
     begun = [run for run in runs if (run / "card.json").exists() and _has_row(run)]
     if not begun:
         raise RunFolderError(f"{folder.path}: no evaluation has any rows yet")
-    command([*map(str, begun), "-o", str(folder.report)])
+    probes = [cell for cell in graph.of_stage(Stage.PROBE) if folder.is_finished(cell)]
+    given = [*begun, *(folder.cell(cell.id) for cell in probes)]
+    command([*map(str, given), "-o", str(folder.report)])
     return folder.report
 
 

@@ -7,10 +7,12 @@ from typing import Any
 from sfbench.launch.folder import TOKEN_VARIABLE, SweepFolder
 from sfbench.launch.graph import Cell, Graph, TaskName
 from sfbench.launch.grid import as_argument
+from sfbench.launch.preparing import prepared_folders
+from sfbench.launch.references import resolve_keys
 
 
 def checkpoint_of(folder: SweepFolder, cell: Cell) -> Path:
-    """The checkpoint that an evaluation of a trained policy reads."""
+    """The checkpoint that an evaluation or a probe of a trained policy reads."""
     assert cell.needs is not None
     assert cell.step is not None
     return folder.cell(cell.needs) / "checkpoints" / str(cell.step)
@@ -33,7 +35,7 @@ def eval_arguments(
         keys["checkpoint"] = str(checkpoint_of(folder, cell))
     keys["shard"] = f"{task.shard}/{cell.shards}"
     keys["out"] = str(folder.cell(cell.id))
-    return [as_argument(*item) for item in keys.items()]
+    return _typed(folder, graph, keys)
 
 
 def server_keys(server: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +47,25 @@ def server_keys(server: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def train_arguments(folder: SweepFolder, cell: Cell) -> list[str]:
+def train_arguments(folder: SweepFolder, graph: Graph, cell: Cell) -> list[str]:
     """Arguments of a training; it keeps the checkpoints that are evaluated."""
     keys = {"keep": list(cell.steps), **cell.keys, "out": str(folder.cell(cell.id))}
-    return [as_argument(*item) for item in keys.items()]
+    return _typed(folder, graph, keys)
+
+
+def own_arguments(folder: SweepFolder, graph: Graph, cell: Cell) -> list[str]:
+    """A cell's keys as they are typed, and nothing else."""
+    return _typed(folder, graph, cell.keys)
+
+
+def out_arguments(folder: SweepFolder, graph: Graph, cell: Cell) -> list[str]:
+    """Arguments of a preparation or a probe."""
+    keys = {**cell.keys, "out": str(folder.cell(cell.id))}
+    if cell.needs is not None:
+        keys["start"] = str(checkpoint_of(folder, cell))
+    return _typed(folder, graph, keys)
+
+
+def _typed(folder: SweepFolder, graph: Graph, keys: Mapping[str, Any]) -> list[str]:
+    found = resolve_keys(keys, prepared_folders(folder, graph))
+    return [as_argument(*item) for item in found.items()]

@@ -10,6 +10,9 @@ from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage, TaskName
 from sfbench.rollout.journal import check_unique, read_journal
 
+BY_FILES = (Stage.PREPARE, Stage.TRAIN, Stage.PROBE)
+"""Stages whose cells are done or not, and no rows in between."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellProgress:
@@ -56,8 +59,8 @@ class Completion:
         """Every task, of any stage but serving, that has something left to do, in stage order."""
         found: list[TaskName] = []
         for cell in self._graph.cells.values():
-            if cell.stage is Stage.TRAIN:
-                found += [] if self.is_trained(cell) else cell.tasks
+            if cell.stage in BY_FILES:
+                found += [] if self.is_done(cell) else cell.tasks
             elif cell.stage is Stage.EVAL:
                 found += self.of_cell(cell).missing
             elif cell.stage is Stage.REPORT and (
@@ -66,8 +69,14 @@ class Completion:
                 found += cell.tasks
         return found
 
-    def is_trained(self, cell: Cell) -> bool:
-        """Whether a training left every checkpoint that is evaluated."""
+    def is_done(self, cell: Cell) -> bool:
+        """Whether a cell of BY_FILES has nothing left to do.
+
+        A training has left every checkpoint that is used (they are there whole or not at all); a
+        preparation or a probe has said so itself, see `SweepFolder.write_finished`.
+        """
+        if cell.stage is not Stage.TRAIN:
+            return self._folder.is_finished(cell)
         checkpoints = self._folder.cell(cell.id) / "checkpoints"
         return all((checkpoints / str(step)).is_dir() for step in cell.steps)
 

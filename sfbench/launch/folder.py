@@ -6,6 +6,7 @@ jobs.jsonl      every submission and cancellation, one line each, appended
 lock            held by whoever submits or cancels; names the holder
 cells/<id>/     run folders
 tasks/<id>.<shard>.json  what a task last said of itself
+tasks/<id>.lock          held by the process that prepares or probes
 servers/<id>.json        where a policy server can be reached
 token           secret of this sweep's policy servers, for its owner's eyes only
 logs/           what jobs printed
@@ -23,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from sfbench.errors import RunFolderError, UsageError
-from sfbench.launch.graph import Graph, Stage, TaskName
+from sfbench.launch.graph import Cell, Graph, Stage, TaskName
 from sfbench.rollout.run_folder import write_atomically
 
 TOKEN_VARIABLE = "SFBENCH_SWEEP_TOKEN"  # noqa: S105 (a variable's name)
+_FINISHED = "finished.json"
 
 
 class SweepFolder:
@@ -113,6 +115,19 @@ class SweepFolder:
     def cell(self, cell: str) -> Path:
         """The run folder of a cell."""
         return self.path / "cells" / cell
+
+    def write_finished(self, cell: Cell) -> None:
+        """Keep, in its folder, that a cell's command came to its end."""
+        said = {"cell": cell.hash, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_atomically(self.cell(cell.id) / _FINISHED, json.dumps(said) + "\n")
+
+    def is_finished(self, cell: Cell) -> bool:
+        """Whether `write_finished` was told of this very cell."""
+        return _read_object(self.cell(cell.id) / _FINISHED).get("cell") == cell.hash
+
+    def lock_of(self, cell: str) -> Path:
+        """Held while a cell that must have but one process is worked on."""
+        return self.path / "tasks" / f"{cell}.lock"
 
     @property
     def logs(self) -> Path:

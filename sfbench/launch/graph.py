@@ -1,29 +1,25 @@
 """The graph of a sweep: cells, what each of them runs, and which wait for which."""
 
 import dataclasses
-import getpass
-import secrets
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sfbench.contracts import stable_hash
-from sfbench.errors import RunFolderError, UsageError
-from sfbench.launch.grid import Point, as_argument, cell_ids, expand
-from sfbench.launch.sweep_file import SweepConfig
+from sfbench.errors import RunFolderError
 
-GRAPH_SCHEMA = 1
+GRAPH_SCHEMA = 2
 
 
 class Stage(StrEnum):
     """What a cell does; stages run in this order."""
 
+    PREPARE = "prepare"
     TRAIN = "train"
     SERVE = "serve"
     EVAL = "eval"
+    PROBE = "probe"
     REPORT = "report"
 
 
@@ -50,10 +46,12 @@ class Cell:
     Attributes:
         id: its folder's name.
         stage: what it does.
-        keys: of its command, without `out` and `shard`.
+        keys: of its command, without `out` and `shard`; values may begin with `@NAME`, the folder
+            of the cell `prepare-NAME`.
         labels: label by axis.
+        command: for a preparation: what is typed after `sfbench`, such as `train vlm`.
         needs: the training or server that it uses, or None.
-        step: training step whose checkpoint it evaluates, or None.
+        step: training step whose checkpoint it evaluates or probes, or None.
         steps: for a training: the steps that must leave a checkpoint.
         shards: array tasks that share it.
         planned: episodes; 0 where it plays none.
@@ -63,6 +61,7 @@ class Cell:
     stage: Stage
     keys: Mapping[str, Any]
     labels: Mapping[str, str]
+    command: str = ""
     needs: str | None = None
     step: int | None = None
     steps: tuple[int, ...] = ()
@@ -70,9 +69,9 @@ class Cell:
     planned: int = 0
 
     @property
-    def arguments(self) -> list[str]:
-        """Its keys as they are typed to a command."""
-        return [as_argument(key, value) for key, value in self.keys.items()]
+    def hash(self) -> str:
+        """Of all that it is; a folder that was finished for another cell does not count for it."""
+        return stable_hash(_cell_json(self))
 
     @property
     def tasks(self) -> list[TaskName]:
@@ -133,128 +132,6 @@ class Graph:
         cells = [_cell_from_json(item) for item in data["cells"]]
         own = {name: data[name] for name in names}
         return cls(**{**own, "cells": {cell.id: cell for cell in cells}})
-
-
-def make_graph(config: SweepConfig, cwd: Path) -> Graph:
-    """The graph of a sweep file; `planned` is not filled in yet.
-
-    Raises:
-        UsageError: an empty grid, one that is too large, or a key that nothing takes.
-    """
-    points = expand(config.grid, config.max_cells, max(1, len(config.checkpoints)))
-    _check_prefixes(config, points)
-    helpers = _Helpers(config, points)
-    cells = [*helpers.cells, *_evaluations(config, points, helpers)]
-    cells.append(Cell(id="report", stage=Stage.REPORT, keys={}, labels={}))
-    assert config.name is not None
-    return Graph(
-        name="".join(c if c.isalnum() or c in "._" else "_" for c in config.name)[:40],
-        id=secrets.token_hex(4),
-        cwd=str(cwd.resolve()),
-        train_entry=config.train_entry,
-        server_idle_min=config.server_idle_min,
-        made_by=f"{_user()}@{socket.gethostname()}",
-        cells={cell.id: cell for cell in cells},
-    )
-
-
-class _Helpers:
-    """The trainings or servers of a sweep: one for each different set of their keys."""
-
-    def __init__(self, config: SweepConfig, points: Sequence[Point]) -> None:
-        self.cells: list[Cell] = []
-        self._by_keys: dict[str, Cell] = {}
-        self._prefix, self._shared = "", {}
-        if config.train is not None:
-            self._prefix, self._shared = "train.", config.train
-        elif config.server is not None:
-            self._prefix, self._shared = "server.", config.server
-        if self._prefix:
-            self._make(config, points)
-
-    def of(self, point: Point) -> Cell | None:
-        """The one that a point uses."""
-        return self._by_keys[self._key(point)] if self._prefix else None
-
-    def _make(self, config: SweepConfig, points: Sequence[Point]) -> None:
-        stage = Stage.TRAIN if config.train is not None else Stage.SERVE
-        own_axes = [axis for axis, values in config.grid.items() if self._concerns(axis, values)]
-        first = {self._key(point): point for point in reversed(points)}
-        unique = list(dict.fromkeys(self._key(point) for point in points))
-        labels = [{axis: first[key].labels[axis] for axis in own_axes} for key in unique]
-        for name, key, label in zip(cell_ids(labels, f"{stage}-"), unique, labels, strict=True):
-            keys = {**self._shared, **self._own(first[key])}
-            cell = Cell(
-                id=name,
-                stage=stage,
-                keys=keys,
-                labels=label,
-                steps=tuple(config.checkpoints),
-            )
-            self._by_keys[key] = cell
-            self.cells.append(cell)
-
-    def _concerns(self, axis: str, values: object) -> bool:
-        sets = values.values() if isinstance(values, dict) else ()
-        keys = [axis, *(str(key) for own in sets for key in own or ())]
-        return any(key.startswith(self._prefix) for key in keys)
-
-    def _own(self, point: Point) -> dict[str, Any]:
-        return {
-            key.removeprefix(self._prefix): value
-            for key, value in point.keys.items()
-            if key.startswith(self._prefix)
-        }
-
-    def _key(self, point: Point) -> str:
-        return stable_hash(self._own(point))
-
-
-def _evaluations(config: SweepConfig, points: Sequence[Point], helpers: _Helpers) -> list[Cell]:
-    steps: Sequence[int | None] = config.checkpoints or [None]
-    variants = [(point, step) for point in points for step in steps]
-    labels = [
-        dict(point.labels) if step is None else {**point.labels, "step": str(step)}
-        for point, step in variants
-    ]
-    cells = []
-    for (point, step), label, name in zip(variants, labels, cell_ids(labels), strict=True):
-        used = helpers.of(point)
-        keys = {**config.eval}
-        keys |= {key: value for key, value in point.keys.items() if not _is_helpers(key)}
-        cells.append(
-            Cell(
-                id=name,
-                stage=Stage.EVAL,
-                keys=keys,
-                labels=label,
-                needs=None if used is None else used.id,
-                step=step,
-                shards=config.shards,
-            )
-        )
-    return cells
-
-
-def _is_helpers(key: str) -> bool:
-    return key.startswith(("train.", "server."))
-
-
-def _check_prefixes(config: SweepConfig, points: Sequence[Point]) -> None:
-    for prefix, there in (("train.", config.train), ("server.", config.server)):
-        used = next((key for key in points[0].keys if key.startswith(prefix)), None)
-        if used is not None and there is None:
-            raise UsageError(f"the grid sets {used}, but the sweep has no `{prefix[:-1]}`; add it")
-    for key in ("out", "shard"):
-        if key in config.eval or any(key in point.keys for point in points):
-            raise UsageError(f"{key} of a cell is set by the sweep; leave it out")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # An account without a name, as in some containers.
-        return "?"
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:

@@ -2,13 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sfbench.errors import UsageError
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Graph, Stage, TaskName
 from sfbench.launch.profile import Profile, read_profile
 from sfbench.launch.sweep_file import AfterRule, LauncherName, SweepConfig
+
+
+class Wait(NamedTuple):
+    """For a stage that is submitted as well.
+
+    Attributes:
+        stage: which.
+        rule: how it must have ended; None: it must have begun.
+    """
+
+    stage: Stage
+    rule: AfterRule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +30,12 @@ class StagePlan:
     Attributes:
         stage: which.
         tasks: in the order of their array indices.
-        after: the stage that it waits for, or None.
-        rule: how that stage must have ended; None: it must have begun.
+        waits: before it may start; all of them.
     """
 
     stage: Stage
     tasks: Sequence[TaskName]
-    after: Stage | None = None
-    rule: AfterRule | None = None
+    waits: Sequence[Wait] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +45,12 @@ class Settings:
     Attributes:
         profiles: what each stage asks Slurm for.
         parallel: tasks at a time on one machine; None: as many as its cores allow.
+        stage_parallel: likewise, of single stages.
     """
 
     profiles: Mapping[Stage, Profile] = field(default_factory=dict)
     parallel: int | None = None
+    stage_parallel: Mapping[str, int] = field(default_factory=dict)
 
 
 class Launcher(Protocol):
@@ -67,12 +79,12 @@ def settings_of(config: SweepConfig) -> Settings:
     if config.launcher is not LauncherName.SLURM:
         for name in (config.profile, *config.stage_profiles.values()):
             read_profile(name)
-        return Settings(parallel=config.parallel)
+        return Settings(parallel=config.parallel, stage_parallel=config.stage_parallel)
     profiles = {
         stage: read_profile(config.stage_profiles.get(stage.value, config.profile))
         for stage in Stage
     }
-    for stage in (Stage.SERVE, Stage.EVAL, Stage.REPORT):
+    for stage in (stage for stage in Stage if stage is not Stage.TRAIN):
         profile = profiles[stage]
         if profile.nodes * profile.tasks_per_node > 1 and stage.value in config.stage_profiles:
             raise UsageError(f"stage_profiles.{stage}: nodes and tasks_per_node must be 1 here")

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,13 +34,8 @@ class SlurmLauncher:
         """See Launcher."""
         jobs: dict[Stage, list[str]] = {}
         for plan in plans:
-            before = jobs.get(plan.after, []) if plan.after is not None else []
-            dependency = None
-            if before:
-                kind = "after" if plan.rule is None else plan.rule.value
-                dependency = ":".join([kind, *before])
             try:
-                jobs[plan.stage] = self._submit_stage(plan, dependency)
+                jobs[plan.stage] = self._submit_stage(plan, _dependency(plan, jobs))
             except UsageError as error:
                 made = [job for ids in jobs.values() for job in ids]
                 if not made:
@@ -123,6 +118,16 @@ class SlurmLauncher:
             tasks=[str(task) for task in tasks],
         )  # fmt: skip
         return job
+
+
+def _dependency(plan: StagePlan, jobs: Mapping[Stage, Sequence[str]]) -> str | None:
+    """What sbatch is told to wait for: all jobs of the stages before."""
+    by_kind: dict[str, list[str]] = {}
+    for wait in plan.waits:
+        kind = "after" if wait.rule is None else wait.rule.value
+        by_kind.setdefault(kind, []).extend(jobs.get(wait.stage, []))
+    terms = [":".join([kind, *ids]) for kind, ids in by_kind.items() if ids]
+    return ",".join(terms) or None
 
 
 def _parameters(

@@ -27,7 +27,7 @@ class LocalLauncher:
     def __init__(self, folder: SweepFolder, graph: Graph, settings: Settings) -> None:
         self._folder = folder
         self._graph = graph
-        self._parallel = settings.parallel
+        self._settings = settings
 
     def launch(self, plans: Sequence[StagePlan]) -> None:
         """See Launcher. Raises StoppedError if the background process does not come up."""
@@ -41,16 +41,15 @@ class LocalLauncher:
                 launcher="local",
                 stage=plan.stage,
                 job=f"local{run}-{plan.stage}",
-                after=plan.after,
-                rule=plan.rule,
+                waits=plan.waits,
+                parallel=self._parallel_tasks(plan.stage),
                 run=run,
                 tasks=[str(task) for task in plan.tasks],
             )
         self._folder.logs.mkdir(exist_ok=True)
         with (self._folder.logs / f"runner-{run}.log").open("ab") as log:
             started = subprocess.Popen(
-                [sys.executable, "-m", "sfbench.launch.runner", str(self._folder.path), str(run),
-                 str(self._parallel_tasks())],
+                [sys.executable, "-m", "sfbench.launch.runner", str(self._folder.path), str(run)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd=self._graph.cwd,
             )  # fmt: skip
@@ -97,10 +96,11 @@ class LocalLauncher:
             time.sleep(0.1)
         return count
 
-    def _parallel_tasks(self) -> int:
+    def _parallel_tasks(self, stage: Stage) -> int:
         """Tasks at a time: as many as the cores allow, counting a core for each simulator."""
-        if self._parallel is not None:
-            return self._parallel
+        asked = self._settings.stage_parallel.get(stage, self._settings.parallel)
+        if asked is not None:
+            return asked
         workers = [cell.keys.get("workers", 1) for cell in self._graph.of_stage(Stage.EVAL)]
         return max(1, len(os.sched_getaffinity(0)) // max(1, *map(int, workers)))
 

@@ -1,6 +1,6 @@
 """The background process of launcher=local: stage after stage, a few tasks at a time.
 
-Started as `python -m sfbench.launch.runner FOLDER RUN PARALLEL`. Tasks are Submitit's local jobs,
+Started as `python -m sfbench.launch.runner FOLDER RUN`. Tasks are Submitit's local jobs,
 the same callable under the same signals as on a cluster.
 """
 
@@ -30,9 +30,8 @@ _PATIENCE_S = 20.0
 class Runner:
     """Runs what one submission put into `jobs.jsonl`."""
 
-    def __init__(self, folder: SweepFolder, graph: Graph, parallel: int) -> None:
+    def __init__(self, folder: SweepFolder, graph: Graph) -> None:
         self._folder = folder
-        self._parallel = parallel
         self._executor = LocalExecutor(folder.logs, max_num_timeout=0)
         self._executor.update_parameters(timeout_min=_NO_LIMIT_MIN)
         self._completion = Completion(folder, graph)
@@ -45,13 +44,17 @@ class Runner:
         for event in stages:
             stage = stage_of(event)
             tasks = [TaskName.parse(text) for text in event["tasks"]]
-            if event["rule"] == AfterRule.OK and self._failed(event["after"], stages):
-                print(f"stage {stage} is not run: stage {event['after']} has failed tasks")
+            failed = [before for before, rule in event["waits"]
+                      if rule == AfterRule.OK and self._failed(before, stages)]  # fmt: skip
+            if failed:
+                print(f"stage {stage} is not run: stage {failed[0]} has failed tasks", flush=True)
                 continue
+            # A preparation is one task of many simulators; elsewhere tasks share the cores.
+            workers = len(os.sched_getaffinity(0)) if stage is Stage.PREPARE else 1
             if stage is Stage.SERVE:
-                self._servers = {task: self._start(task) for task in tasks}
+                self._servers = {task: self._start(task, workers) for task in tasks}
             else:
-                self._run_stage(tasks)
+                self._run_stage(tasks, event["parallel"], workers)
         self._wait(self._servers)
 
     def end(self) -> None:
@@ -62,17 +65,17 @@ class Runner:
         while time.monotonic() < end_s and (self._busy(self._running) or self._busy(self._servers)):
             time.sleep(_POLL_S)
 
-    def _run_stage(self, tasks: Sequence[TaskName]) -> None:
+    def _run_stage(self, tasks: Sequence[TaskName], parallel: int, workers: int) -> None:
         waiting = list(tasks)
         while (waiting or self._running) and not self.stopping:
             self._running = self._busy(self._running)
-            while waiting and len(self._running) < self._parallel:
+            while waiting and len(self._running) < parallel:
                 task = waiting.pop(0)
-                self._running[task] = self._start(task)
+                self._running[task] = self._start(task, workers)
             time.sleep(_POLL_S)
 
-    def _start(self, task: TaskName) -> LocalJob[int]:
-        job = self._executor.submit(SweepTask(str(self._folder.path), str(task), workers=1))
+    def _start(self, task: TaskName, workers: int) -> LocalJob[int]:
+        job = self._executor.submit(SweepTask(str(self._folder.path), str(task), workers))
         assert isinstance(job, LocalJob)
         print(f"{task}: process {job.job_id}", flush=True)
         return job
@@ -85,7 +88,7 @@ class Runner:
     def _busy(jobs: dict[TaskName, LocalJob[int]]) -> dict[TaskName, LocalJob[int]]:
         return {task: job for task, job in jobs.items() if not job.done()}
 
-    def _failed(self, before: str | None, stages: Sequence[dict[str, Any]]) -> bool:
+    def _failed(self, before: str, stages: Sequence[dict[str, Any]]) -> bool:
         left = set(self._completion.incomplete())
         return any(
             TaskName.parse(text) in left
@@ -98,7 +101,7 @@ class Runner:
 def main(arguments: Sequence[str]) -> None:
     """Entry point of the process."""
     folder = SweepFolder(Path(arguments[0]))
-    run, parallel = int(arguments[1]), int(arguments[2])
+    run = int(arguments[1])
     with (folder.path / "runner").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         lock.truncate(0)
@@ -106,7 +109,7 @@ def main(arguments: Sequence[str]) -> None:
         lock.flush()
         # The tasks' processes must not hold the lock on.
         os.set_inheritable(lock.fileno(), False)
-        runner = Runner(folder, folder.graph(), parallel)
+        runner = Runner(folder, folder.graph())
 
         def stop(number: int, frame: FrameType | None) -> None:
             runner.stopping = True

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
 from sfbench.errors import StoppedError, UsageError
+from sfbench.launch.commands import own_arguments
 from sfbench.launch.completion import Completion
 from sfbench.launch.folder import TOKEN_VARIABLE, SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage
@@ -38,7 +39,7 @@ def serve(folder: SweepFolder, graph: Graph, cell: Cell) -> int:
     watch = _Watch(folder, graph, cell)
     failed_starts = 0
     while True:
-        server = _Server(folder, cell)
+        server = _Server(folder, graph, cell)
         try:
             port = server.wait_until_ready()
             if port is None:
@@ -64,17 +65,18 @@ def serve(folder: SweepFolder, graph: Graph, cell: Cell) -> int:
 class _Server:
     """One process of `sfbench serve`."""
 
-    def __init__(self, folder: SweepFolder, cell: Cell) -> None:
+    def __init__(self, folder: SweepFolder, graph: Graph, cell: Cell) -> None:
         folder.logs.mkdir(exist_ok=True)
         self.log = folder.logs / f"{cell.id}.log"
         # Other nodes can connect, so a token is asked for; alone on this machine they cannot.
         host = "0.0.0.0" if "SLURM_JOB_ID" in os.environ else "127.0.0.1"  # noqa: S104
         keys = {"host": host, "port": 0, "token_env": TOKEN_VARIABLE}
+        own = own_arguments(folder, graph, cell)
         more = [as_argument(*item) for item in keys.items()]
         with self.log.open("ab") as log:
             self._start = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sfbench", "serve", *cell.arguments, *more],
+                [sys.executable, "-m", "sfbench", "serve", *own, *more],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, TOKEN_VARIABLE: folder.token()},
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 (no threads here)

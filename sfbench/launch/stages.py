@@ -11,9 +11,15 @@ from typing import Any
 
 from sfbench.errors import MissingError, UsageError
 from sfbench.launch.collecting import write_sweep_report
-from sfbench.launch.commands import checkpoint_of, eval_arguments, train_arguments
+from sfbench.launch.commands import (
+    checkpoint_of,
+    eval_arguments,
+    out_arguments,
+    train_arguments,
+)
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage, TaskName
+from sfbench.launch.preparing import alone, prepare
 from sfbench.launch.rendezvous import join_slurm_job
 
 LAG_S = 60.0
@@ -29,10 +35,14 @@ def run(
 ) -> int:
     """Do a task; returns the exit status of its command. Raises SfbenchError."""
     cell = graph.cells[task.cell]
+    if cell.stage is Stage.PREPARE:
+        return prepare(folder, cell, out_arguments(folder, graph, cell), workers)
     if cell.stage is Stage.TRAIN:
         return _train(folder, graph, cell)
     if cell.stage is Stage.EVAL:
         return _evaluate(folder, graph, task, workers, stop_asked)
+    if cell.stage is Stage.PROBE:
+        return _probe(folder, graph, cell)
     if cell.stage is Stage.REPORT:
         write_sweep_report(folder, graph)
         return 0
@@ -49,7 +59,22 @@ def _train(folder: SweepFolder, graph: Graph, cell: Cell) -> int:
             f"train_entry={graph.train_entry} cannot be imported: {error}"
         ) from error
     join_slurm_job()
-    return entry(train_arguments(folder, cell))
+    return entry(train_arguments(folder, graph, cell))
+
+
+def _probe(folder: SweepFolder, graph: Graph, cell: Cell) -> int:
+    from sfbench.cli.probe import command
+
+    with alone(folder.lock_of(cell.id)):
+        if folder.is_finished(cell):
+            return 0
+        if cell.needs is not None:
+            _await_checkpoint(checkpoint_of(folder, cell))
+        # Rows are there before the pictures, so that the rows do not tell whether it is complete.
+        status = command(["depth", *out_arguments(folder, graph, cell)])
+        if status == 0:
+            folder.write_finished(cell)
+        return status
 
 
 def _evaluate(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sfbench.errors import StoppedError
-from sfbench.launch.completion import CellProgress, Completion
+from sfbench.launch.completion import BY_FILES, CellProgress, Completion
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage, TaskName
 from sfbench.launch.launchers import Launcher
@@ -67,7 +67,7 @@ class SweepStatus:
 
     @property
     def complete(self) -> bool:
-        """Whether every planned episode has its row, and every training its checkpoints."""
+        """Whether every planned episode has its row, and all else is done; less the report."""
         return all(item.complete for item in self.cells)
 
     @property
@@ -97,8 +97,8 @@ def read_status(folder: SweepFolder, graph: Graph, launcher: Launcher | None) ->
         if cell.stage is Stage.EVAL:
             progress = completion.of_cell(cell)
             cells.append(_evaluation(folder, progress, active, ended))
-        elif cell.stage is Stage.TRAIN:
-            done = completion.is_trained(cell)
+        elif cell.stage in BY_FILES:
+            done = completion.is_done(cell)
             missing = [] if done else cell.tasks
             cells.append(_other(folder, cell, int(done), missing, (active, ended)))
     return SweepStatus(cells, active, problem)

@@ -6,11 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from sfbench.errors import RunFolderError, UsageError
+from sfbench.launch.cells import make_graph
 from sfbench.launch.checking import CellChecker
 from sfbench.launch.completion import Completion
 from sfbench.launch.folder import SweepFolder
-from sfbench.launch.graph import Graph, Stage, TaskName, make_graph
-from sfbench.launch.launchers import Launcher, Settings, StagePlan, make_launcher, settings_of
+from sfbench.launch.graph import Graph, Stage, TaskName
+from sfbench.launch.launchers import (
+    Launcher,
+    Settings,
+    StagePlan,
+    Wait,
+    make_launcher,
+    settings_of,
+)
 from sfbench.launch.sweep_file import AfterRule, SweepConfig, read_sweep, to_yaml
 from sfbench.rollout.plan import Plan
 from sfbench.rollout.run_folder import write_atomically
@@ -50,7 +58,7 @@ def resubmit(folder: SweepFolder, overrides: Sequence[str] = ()) -> list[TaskNam
 
     Args:
         folder: of the sweep.
-        overrides: keys that say where it runs: launcher, profile, stage_profiles, parallel.
+        overrides: keys that say where it runs, such as launcher, profile, parallel.
 
     Returns:
         The tasks that were submitted.
@@ -67,7 +75,7 @@ def resubmit(folder: SweepFolder, overrides: Sequence[str] = ()) -> list[TaskNam
         missing = Completion(folder, graph).incomplete()
         tasks = [task for task in missing if task not in active]
         # A report that waits for tasks which were cancelled would be of nothing new.
-        if any(graph.cells[task.cell].stage is Stage.EVAL for task in tasks):
+        if any(graph.cells[task.cell].stage in (Stage.EVAL, Stage.PROBE) for task in tasks):
             tasks = list(dict.fromkeys([*tasks, *graph.cells["report"].tasks]))
         if tasks:
             folder.write_sweep(graph, to_yaml(config))
@@ -75,7 +83,10 @@ def resubmit(folder: SweepFolder, overrides: Sequence[str] = ()) -> list[TaskNam
     return tasks
 
 
-_WHERE = ("launcher", "profile", "stage_profiles", "parallel", "after_train", "after_eval")
+_WHERE = (
+    "launcher", "profile", "stage_profiles", "parallel", "stage_parallel", "after_train",
+    "after_eval",
+)  # fmt: skip
 
 
 def read_config(folder: SweepFolder, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -105,20 +116,30 @@ def stage_plans(
         stage: [task for task in tasks if graph.cells[task.cell].stage is stage] for stage in Stage
     }
     if by_stage[Stage.EVAL]:
-        used = {graph.cells[task.cell].needs for task in by_stage[Stage.EVAL]}
-        servers = [cell for cell in graph.of_stage(Stage.SERVE) if cell.id in used]
+        needed = {graph.cells[task.cell].needs for task in by_stage[Stage.EVAL]}
+        servers = [cell for cell in graph.of_stage(Stage.SERVE) if cell.id in needed]
         by_stage[Stage.SERVE] = [
             task for cell in servers for task in cell.tasks if task not in active
         ]
-    waits: dict[Stage, tuple[Stage | None, AfterRule | None]] = {
-        Stage.TRAIN: (None, None),
-        Stage.SERVE: (None, None),
-        Stage.EVAL: (Stage.TRAIN, config.after_train),
-        Stage.REPORT: (Stage.EVAL, config.after_eval),
-    }
-    if by_stage[Stage.SERVE]:
-        waits[Stage.EVAL] = (Stage.SERVE, None)
-    return [StagePlan(stage, by_stage[stage], *waits[stage]) for stage in Stage if by_stage[stage]]
+    prepared = Wait(Stage.PREPARE, AfterRule.OK)
+    trained = Wait(Stage.TRAIN, config.after_train)
+    # Whoever waits for trainings or servers, which wait for preparations, need not wait for these.
+    used = trained if by_stage[Stage.TRAIN] else prepared
+    waits: dict[Stage, Sequence[Wait]] = {
+        Stage.PREPARE: (),
+        Stage.TRAIN: (prepared,),
+        Stage.SERVE: (prepared,),
+        Stage.EVAL: (Wait(Stage.SERVE, None) if by_stage[Stage.SERVE] else used,),
+        Stage.PROBE: (used,),
+        Stage.REPORT: (
+            Wait(Stage.EVAL, config.after_eval), Wait(Stage.PROBE, config.after_eval)
+        ),
+    }  # fmt: skip
+    return [
+        StagePlan(stage, by_stage[stage], [wait for wait in waits[stage] if by_stage[wait.stage]])
+        for stage in Stage
+        if by_stage[stage]
+    ]
 
 
 def _known_graph(folder: SweepFolder, graph: Graph) -> Graph:

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from sfbench.errors import MissingError, UnknownNameError, UsageError
+from sfbench.launch.parts import parts_of
 
 
 class LauncherName(StrEnum):
@@ -41,11 +42,19 @@ class SweepConfig:
 
     Attributes:
         name: label in job names; default: the file's name.
+        prepare: what comes before the trainings, by name: `command` (collect, train vlm, train
+            teacher, train) and its keys, or a folder that is there. `@NAME` as a value elsewhere
+            stands for the folder.
         eval: keys of `sfbench eval` that all cells share.
         grid: axis by axis, the values that a key takes: a list, or a mapping of label to further
             keys. Keys of `sfbench eval`; with `train.` or `server.` before them, of those.
         train: keys of `sfbench train` that all trainings share; null: nothing is trained.
         checkpoints: training steps whose checkpoints are evaluated.
+        parts: several grids, by name; each has `grid`, `checkpoints`, `train`, `eval`, `probe` or
+            `shards` of its own over those of the file.
+        probe: keys of `sfbench probe depth`, for the last kept checkpoint of each training; null:
+            nothing is probed.
+        probe_extra: further probes, by name: keys over those of `probe`.
         train_entry: `module:function` that takes those arguments and returns an exit status.
         server: keys of `sfbench serve` for a policy server that simulation tasks share; null: every
             task holds its own policy.
@@ -53,19 +62,25 @@ class SweepConfig:
         shards: array tasks that share one cell's episodes.
         launcher: debug, local or slurm.
         profile: cluster profile.
-        stage_profiles: other profiles for single stages: train, serve, eval, report.
+        stage_profiles: other profiles for single stages: prepare, train, serve, eval, probe,
+            report.
         after_train: afterok, or afterany: evaluate what is there.
         after_eval: afterany, or afterok: report only a sweep without failed tasks.
         parallel: tasks at a time with launcher=local; default: cores / workers.
+        stage_parallel: likewise for single stages, such as trainings that share a GPU.
         max_cells: a larger grid is refused.
         out: the sweep folder; default: results/sweeps/NAME.
     """
 
     name: str | None = None
+    prepare: dict[str, Any] = field(default_factory=dict)
     eval: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] | None = None
     checkpoints: list[int] = field(default_factory=list)
+    parts: dict[str, Any] = field(default_factory=dict)
+    probe: dict[str, Any] | None = None
+    probe_extra: dict[str, Any] = field(default_factory=dict)
     train_entry: str = "sfbench.cli.train:command"
     server: dict[str, Any] | None = None
     server_idle_min: float = 30.0
@@ -76,19 +91,23 @@ class SweepConfig:
     after_train: AfterRule = AfterRule.OK
     after_eval: AfterRule = AfterRule.ANY
     parallel: int | None = None
+    stage_parallel: dict[str, int] = field(default_factory=dict)
     max_cells: int = 2000
     out: str | None = None
 
 
-STAGES = ("train", "serve", "eval", "report")
+STAGES = ("prepare", "train", "serve", "eval", "probe", "report")
 
 
-def read_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
+def read_sweep(
+    path: Path, overrides: Sequence[str] = (), choices: Sequence[str] = ()
+) -> SweepConfig:
     """Read a sweep file; Hydra's defaults list and interpolations work in it.
 
     Args:
         path: a .yaml file.
         overrides: `key=value` for the file's keys, such as `shards=4` or `grid.seed=[0,1]`.
+        choices: `group=name` for the groups of the file's defaults list.
 
     Raises:
         UsageError: unreadable, an unknown key, or a value of the wrong type.
@@ -97,7 +116,7 @@ def read_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
         raise MissingError(f"no sweep file {path}; slurm/sweep.yaml is an example to copy")
     try:
         with initialize_config_dir(str(path.parent.resolve()), version_base=None):
-            raw = OmegaConf.to_container(compose(path.stem), resolve=True)
+            raw = OmegaConf.to_container(compose(path.stem, list(choices)), resolve=True)
         assert isinstance(raw, dict)
         _apply(raw, overrides)
         _check_names(raw)
@@ -120,13 +139,25 @@ def _apply(raw: dict[Any, Any], overrides: Sequence[str]) -> None:
     for item in OverridesParser.create().parse_overrides(list(overrides)):
         if item.is_delete() or item.is_add() or item.is_force_add() or item.is_sweep_override():
             raise UsageError(f"'{item.input_line}': write key=value; a list of values [a,b]")
-        head, dot, rest = item.key_or_group.partition(".")
-        if not dot:
-            raw[head] = item.value()
-        elif isinstance(raw.get(head) or {}, dict):
-            raw[head] = {**(raw.get(head) or {}), rest: item.value()}
-        else:
-            raise UsageError(f"'{item.input_line}': {head} has no keys of its own")
+        at, place = raw, _place(item.key_or_group)
+        for name in place[:-1]:
+            inner = at.get(name) or {}
+            if not isinstance(inner, dict):
+                raise UsageError(f"'{item.input_line}': {name} has no keys of its own")
+            at[name] = inner = dict(inner)
+            at = inner
+        at[place[-1]] = item.value()
+
+
+def _place(key: str) -> list[str]:
+    """The mappings that an override goes through, and the key, dots and all, in the last of them.
+
+    `prepare.demos.suite.size` sets `suite.size` of `demos`, `parts.data.grid.train.seed` sets
+    `train.seed` of the part's grid.
+    """
+    head = key.partition(".")[0]
+    depth = {"parts": 4, "prepare": 3, "probe_extra": 3}.get(head, 2)
+    return key.split(".", depth - 1)
 
 
 def to_yaml(config: SweepConfig) -> str:
@@ -156,17 +187,14 @@ def _check_names(raw: dict[Any, Any]) -> None:
 
 
 def _check_values(config: SweepConfig) -> None:
-    for key in ("shards", "max_cells"):
-        if getattr(config, key) < 1:
-            raise UsageError(f"{key}={getattr(config, key)}: allowed 1 or more")
+    if config.max_cells < 1:
+        raise UsageError(f"max_cells={config.max_cells}: allowed 1 or more")
     if config.parallel is not None and config.parallel < 1:
         raise UsageError(f"parallel={config.parallel}: allowed 1 or more")
-    for stage in config.stage_profiles:
+    for stage in (*config.stage_profiles, *config.stage_parallel):
         if stage not in STAGES:
             raise UnknownNameError("stage", stage, STAGES)
-    if config.train is not None and not config.checkpoints:
-        raise UsageError("train without checkpoints: name the training steps that are evaluated")
-    if config.train is None and config.checkpoints:
-        raise UsageError("checkpoints are steps of a training: add train, or use grid.checkpoint")
-    if config.train is not None and config.server is not None:
-        raise UsageError("train and server in one sweep: train first, then serve the checkpoints")
+    for stage, count in config.stage_parallel.items():
+        if count < 1:
+            raise UsageError(f"stage_parallel.{stage}={count}: allowed 1 or more")
+    parts_of(config)

@@ -6,7 +6,8 @@ import pytest
 
 from sfbench.cli.eval import make_request
 from sfbench.errors import UsageError
-from sfbench.launch.graph import Graph, Stage, make_graph
+from sfbench.launch.cells import make_graph
+from sfbench.launch.graph import Graph, Stage
 from sfbench.launch.grid import as_argument, cell_ids, expand
 from sfbench.launch.sweep_file import SweepConfig, read_sweep, to_yaml
 
