@@ -17,9 +17,10 @@ from sfbench.report.intervals import (
     suite_mean_over_seeds,
     suite_mean_over_tasks,
 )
-from sfbench.report.load import Loaded, Run
+from sfbench.report.load import Loaded
 from sfbench.report.protocols import table_cards
 from sfbench.report.rate import Rate
+from sfbench.report.runs import Run
 from sfbench.report.tally import Tally, tally_counts
 
 EPISODE = ["task", "init_state", "seed"]
@@ -101,6 +102,15 @@ class Entry:
         if any(not rate.n for rates in self.seeds for rate in rates.values()):
             return None
         return suite_mean_over_seeds(self.seeds, self.design_effect)
+
+    def task_mean(self, task: str) -> Estimate | None:
+        """As `mean`, of one task; Wilson's interval where there is one training seed."""
+        rates = [seed[task] for seed in self.seeds if task in seed]
+        if not rates or not all(rate.n for rate in rates):
+            return None
+        if len(rates) == 1:
+            return Estimate(rates[0].value, rates[0].low, rates[0].high)
+        return suite_mean_over_seeds([{task: rate} for rate in rates], self.design_effect)
 
     @cached_property
     def mean_over_tasks(self) -> Estimate | None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfbench.report.stored import ROWS
+
 METRICS = "metrics.jsonl"
 PROBE_FILES = ("probe.jsonl", "probe.parquet")
 
@@ -13,7 +15,7 @@ class Inputs:
     """Folders by kind.
 
     Attributes:
-        runs: folders of episode rows; a training's evaluations are among them.
+        runs: folders of episode rows, also stored ones; a training's evaluations are among them.
         trainings: folders with a METRICS file.
         probes: folders with one of PROBE_FILES.
     """
@@ -35,6 +37,7 @@ def sort_folders(folders: Sequence[Path]) -> Inputs:
         trainings += [folder] if is_training else []
         probes += [folder] if is_probe else []
         runs += evaluations
-        if (folder / "plan.json").exists() or not (evaluations or is_training or is_probe):
+        has_rows = (folder / "plan.json").exists() or (folder / ROWS).exists()
+        if has_rows or not (evaluations or is_training or is_probe):
             runs.append(folder)
     return Inputs(runs, sorted(trainings, key=str), sorted(probes, key=str))

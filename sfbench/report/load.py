@@ -8,51 +8,20 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.json
 
-from sfbench.contracts import ROW_SCHEMA, EpisodeRow, ProtocolCard
+from sfbench.contracts import ROW_SCHEMA
 from sfbench.errors import RunFolderError, UsageError
+from sfbench.report.columns import IDENTITY, KEY_COLUMNS, NULLABLE, row_schema, to_frame
+from sfbench.report.runs import Run
+from sfbench.report.stored import is_stored, read_stored, stored_places
 from sfbench.rollout.journal import read_journal
 from sfbench.rollout.run_folder import read_card, read_plan, read_provenance
-
-KEY_COLUMNS = ["suite", "task", "init_state", "seed", "repeat"]
-
-_TYPES = {
-    "int": pa.int64(),
-    "float": pa.float64(),
-    "str": pa.string(),
-    "bool": pa.bool_(),
-}
-_INTEGERS = {"schema", "init_state", "seed", "repeat", "steps", "success_step", "train_step",
-             "train_seed", "demos", "infer_calls", "attempt"}  # fmt: skip
-_FLOATS = {"demos_share", "infer_p50_s", "infer_p95_s", "wall_s", "infer_s", "sim_s", "render_s"}
-_BOOLEANS = {"leak"}
-_NULLABLE = {"cause", "success_step", "preset", "checkpoint", "train_step", "train_seed", "demos",
-             "demos_share", "dataset", "recipe", "arm", "infer_p50_s", "infer_p95_s", "video",
-             "error"}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run folder, without its rows.
-
-    Attributes:
-        folder: where it is.
-        planned: planned episodes by task.
-        card: its protocol card.
-        command: what was typed to make it.
-    """
-
-    folder: Path
-    planned: Mapping[str, int]
-    card: ProtocolCard
-    command: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +39,7 @@ class Loaded:
 
 
 def load(folders: Sequence[Path]) -> Loaded:
-    """Read run folders.
+    """Read run folders, and folders of stored rows.
 
     Raises:
         UsageError: none given, or one given twice.
@@ -83,11 +52,12 @@ def load(folders: Sequence[Path]) -> Loaded:
     if len(set(resolved)) < len(resolved):
         raise UsageError("a run folder is given twice")
     ordered = sorted(folders, key=str)
-    runs = [_load_run(folder) for folder in ordered]
+    runs: list[Run] = []
     tables = []
-    for index, folder in enumerate(ordered):
-        frame = _read_folder(folder)
-        frame["run"] = index
+    for folder in ordered:
+        some, frame = read_stored(folder) if is_stored(folder) else _read_run(folder)
+        frame["run"] += len(runs)
+        runs += some
         tables.append(frame)
     rows = pd.concat(tables, ignore_index=True)
     _check_unique(rows, ordered)
@@ -98,14 +68,20 @@ def load(folders: Sequence[Path]) -> Loaded:
 
 def nothing_loaded() -> Loaded:
     """No rows: of a report on trainings or probes alone."""
-    frame = _schema().empty_table().to_pandas(types_mapper=_pandas_type)
+    frame = to_frame(row_schema().empty_table())
     frame["run"] = 0
     return Loaded(frame, [])
 
 
-def _load_run(folder: Path) -> Run:
+def _read_run(folder: Path) -> tuple[list[Run], pd.DataFrame]:
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is no folder; give run folders, as made by `sfbench eval`")
+    frame = _read_folder(folder)
+    frame["run"] = 0
+    return [_describe(folder)], frame
+
+
+def _describe(folder: Path) -> Run:
     planned = _planned(folder)
     shards = read_provenance(folder)
     command = " ".join(next(iter(shards.values()))["command"]) if shards else ""
@@ -127,20 +103,21 @@ def _read_folder(folder: Path) -> pd.DataFrame:
     tables = [_read_file(path) for path in paths if path.stat().st_size]
     if not tables:
         raise RunFolderError(f"{folder}: no episode rows under episodes/*.jsonl")
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas(types_mapper=_pandas_type)
-    return frame
+    return to_frame(pa.concat_tables(tables))
 
 
 def _read_file(path: Path) -> pa.Table:
     _check_last_line(path)
-    parse = pyarrow.json.ParseOptions(explicit_schema=_schema(), unexpected_field_behavior="error")
+    parse = pyarrow.json.ParseOptions(
+        explicit_schema=row_schema(), unexpected_field_behavior="error"
+    )
     try:
         table = pyarrow.json.read_json(path, parse_options=parse)
     except pa.ArrowInvalid as error:
         read_journal(path)  # Names the line.
         raise RunFolderError(f"{path}: not a journal ({error})") from error
     incomplete = [
-        name for name in table.column_names if name not in _NULLABLE and table[name].null_count
+        name for name in table.column_names if name not in NULLABLE and table[name].null_count
     ]
     if incomplete or pa.compute.any(pa.compute.not_equal(table["schema"], ROW_SCHEMA)).as_py():
         read_journal(path)
@@ -160,16 +137,12 @@ def _check_last_line(path: Path) -> None:
     )
 
 
-_IDENTITY = [*KEY_COLUMNS, "policy", "preset", "checkpoint", "arm", "card", "train_seed",
-             "train_step", "recipe"]  # fmt: skip
-
-
 def _check_unique(rows: pd.DataFrame, folders: Sequence[Path]) -> None:
-    double = rows[rows.duplicated(_IDENTITY, keep=False)]
+    double = rows[rows.duplicated(IDENTITY, keep=False)]
     if double.empty:
         return
-    row = double.sort_values(_IDENTITY, kind="stable").iloc[0]
-    wanted = {name: None if pd.isna(row[name]) else row[name] for name in _IDENTITY}
+    row = double.sort_values(IDENTITY, kind="stable").iloc[0]
+    wanted = {name: None if pd.isna(row[name]) else row[name] for name in IDENTITY}
     key = tuple(wanted[name] for name in KEY_COLUMNS)
     places = [place for folder in folders for place in _places(folder, wanted)]
     raise RunFolderError(
@@ -179,27 +152,11 @@ def _check_unique(rows: pd.DataFrame, folders: Sequence[Path]) -> None:
 
 def _places(folder: Path, wanted: Mapping[str, object]) -> list[str]:
     """File and line of every row with these fields."""
+    if is_stored(folder):
+        return stored_places(folder, wanted)
     return [
         f"{path}, line {number}"
         for path in sorted((folder / "episodes").glob("*.jsonl"))
         for number, row in enumerate(read_journal(path).rows, start=1)
         if all(getattr(row, name) == value for name, value in wanted.items())
     ]
-
-
-def _schema() -> pa.Schema:
-    kinds = []
-    for item in fields(EpisodeRow):
-        if item.name in _INTEGERS:
-            kind = "int"
-        elif item.name in _FLOATS:
-            kind = "float"
-        else:
-            kind = "bool" if item.name in _BOOLEANS else "str"
-        kinds.append((item.name, _TYPES[kind]))
-    return pa.schema(kinds)
-
-
-def _pandas_type(kind: pa.DataType) -> Any:  # noqa: ANN401 (pandas' extension types)
-    """Nullable integers, and texts as categories: a million rows repeat a few words."""
-    return pd.Int64Dtype() if pa.types.is_int64(kind) else None

@@ -10,11 +10,12 @@ from urllib.parse import quote
 from sfbench.report.document import Document
 from sfbench.report.entries import Entry
 from sfbench.report.gallery import Media, gallery
-from sfbench.report.load import Run
 from sfbench.report.probe import Probe
+from sfbench.report.runs import Run
 from sfbench.report.summaries import (
     curve_table,
     overview_table,
+    pair_table,
     published_table,
     ratio_table,
     resolution_table,
@@ -114,17 +115,8 @@ def _task_table(section: Section) -> str:
 
 
 def _pairs(section: Section) -> str:
-    headings = ("better", "than", "points", "95 % interval", "episodes shared", "won and lost",
-                "p", "p (Holm)", "decided")  # fmt: skip
-    lines = [
-        [pair.first.label, pair.second.label, f"{100 * pair.gap.value:.1f}", span(pair.gap),
-         str(pair.shared) if pair.shared else "none: unpaired",
-         f"{pair.discordant[0]} and {pair.discordant[1]}" if pair.shared else "",
-         f"{pair.p:.3g}", f"{pair.p_holm:.3g}", "yes" if pair.decided else "no"]
-        for pair in section.pairs
-    ]  # fmt: skip
-    note = "Exact McNemar on shared episodes, with a paired bootstrap of the difference."
-    return _folded(Table("Pairs of policies", note, headings, lines)) if lines else ""
+    pairs = pair_table(section)
+    return _folded(pairs) if pairs else ""
 
 
 def _curves(document: Document, figures: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from sfbench.contracts import ProtocolCard
-from sfbench.report.load import Run
+from sfbench.report.runs import Run
 
 
 def table_cards(rows: pd.DataFrame, runs: Sequence[Run]) -> pd.Series:

@@ -131,12 +131,27 @@ def _ratio_line(group: CurveSet, found: Ratio) -> list[str]:
         found.arm,
         found.baseline,
         percent(found.level) + (" (its final)" if found.level_is_final else ""),
-        _arrival(found.arm_x),
-        _arrival(found.baseline_x),
+        arrival(found.arm_x),
+        arrival(found.baseline_x),
         ratio_text(found),
         f"{found.train_seeds[1]} and {found.train_seeds[0]}",
         found.censored,
     ]
+
+
+def pair_table(section: Section) -> Table | None:
+    """Every pair of policies; None for fewer than two."""
+    headings = ("better", "than", "points", "95 % interval", "episodes shared", "won and lost",
+                "p", "p (Holm)", "decided")  # fmt: skip
+    lines = [
+        [pair.first.label, pair.second.label, f"{100 * pair.gap.value:.1f}", span(pair.gap),
+         str(pair.shared) if pair.shared else "none: unpaired",
+         f"{pair.discordant[0]} and {pair.discordant[1]}" if pair.shared else "",
+         f"{pair.p:.3g}", f"{pair.p_holm:.3g}", "yes" if pair.decided else "no"]
+        for pair in section.pairs
+    ]  # fmt: skip
+    note = "Exact McNemar on shared episodes, with a paired bootstrap of the difference."
+    return Table("Pairs of policies", note, headings, lines) if lines else None
 
 
 def ratio_text(found: Ratio) -> str:
@@ -205,8 +220,11 @@ def _average(entries: Sequence[Entry], suites: int) -> str:
     return f"{percent(value)} ({span(whole)}), n {sum(e.total.rate.n for e in entries)}"
 
 
-def _arrival(x: float) -> str:
-    return "never" if isinf(x) else f"{x:.4g}"
+def arrival(x: float) -> str:
+    """Steps or demonstrations; `never` for infinity."""
+    if isinf(x):
+        return "never"
+    return f"{x:.0f}" if x >= 1000 else f"{x:.4g}"
 
 
 def _ratio_number(value: float) -> str:

@@ -1,5 +1,6 @@
 """Curves from leaderboard entries: which rows make which curve, and the tables behind them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,10 +27,12 @@ class Matching:
     Attributes:
         baseline: the arm that all others are compared with.
         levels: rates of success, besides the baseline's final one.
+        data_step: training step of the data-efficiency curves; None: the last that all share.
     """
 
     baseline: str = "baseline"
     levels: Sequence[float] = (0.5,)
+    data_step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,42 @@ def training_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveS
 
 
 def data_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveSet]:
-    """Success against demonstrations, each after its last kept step."""
-    final = [entry for entry in final_entries(entries) if entry.key.demos >= 0]
-    return _curve_sets("demos", final, lambda entry: entry.key.demos, matching)
+    """Success against demonstrations, all after equally many training steps where that can be.
+
+    These are the last step that every number of demonstrations was measured at, so that the point
+    of all demonstrations may be a kept step of a longer training. Where they share none, each
+    stands after its own last step.
+    """
+    counted = [entry for entry in entries if entry.key.demos >= 0]
+    if matching.data_step is not None:
+        chosen = [entry for entry in counted if entry.key.train_step == matching.data_step]
+    else:
+        shared = _shared_steps(counted)
+        last = {id(entry) for entry in final_entries(counted)}
+        chosen = [
+            entry for entry in counted
+            if (entry.key.train_step == shared[_place(entry)] if _place(entry) in shared
+                else id(entry) in last)
+        ]  # fmt: skip
+    return _curve_sets("demos", chosen, lambda entry: entry.key.demos, matching)
+
+
+def _shared_steps(entries: Iterable[Entry]) -> dict[tuple[str, str, str, str], int]:
+    """The last training step at which every arm has all its numbers of demonstrations, by place.
+
+    Arms of one number alone are no curves and do not count; places without such a step are absent.
+    """
+    steps: dict[tuple[str, str, str, str], dict[tuple[str, int], set[int]]] = {}
+    for entry in entries:
+        measured = steps.setdefault(_place(entry), {})
+        measured.setdefault((entry.key.arm, entry.key.demos), set()).add(entry.key.train_step)
+    found = {}
+    for place, measured in steps.items():
+        arms = Counter(arm for arm, _ in measured)
+        several = [some for (arm, _), some in measured.items() if arms[arm] > 1]
+        if several and (common := set.intersection(*several)):
+            found[place] = max(common)
+    return found
 
 
 def curves_csv(sets: Iterable[CurveSet]) -> str:

@@ -10,9 +10,10 @@ from scipy.optimize import isotonic_regression
 
 from sfbench.contracts import EpisodeRow, Status
 from sfbench.errors import UsageError
+from sfbench.report.content import Options
 from sfbench.report.curves import Curve, Point, first_reach, monotone, speed_ups
 from sfbench.report.rate import wilson
-from sfbench.report.write import Options, write_report
+from tests.report.reporting import report_on
 from tests.report.test_report import write_run
 from tests.rollout.test_plan_and_journal import make_row
 
@@ -116,7 +117,7 @@ def test_report_draws_curves_and_ratios(tmp_path: Path) -> None:
                 rows = trained_rows(arm, 8000, demos, seed, success(8000 * demos / 100, tau))
                 folders.append(write_run(tmp_path / f"{arm}-{seed}-d{demos}", rows))
     page = tmp_path / "page"
-    write_report(folders, page, Options(tmp_path))
+    report_on(folders, page, Options(tmp_path))
     points = list(csv.DictReader((page / "curves.csv").open()))
     assert [(row["arm"], row["train_step"]) for row in points] == [
         (arm, str(step)) for arm in ("baseline", "sf") for step in STEPS
@@ -142,5 +143,5 @@ def test_report_draws_curves_and_ratios(tmp_path: Path) -> None:
     board = list(csv.DictReader((page / "leaderboard.csv").open()))
     assert {row["train_step"] for row in board} == {"8000"}
     before = (page / "index.html").read_bytes()
-    write_report(folders[::-1], page, Options(tmp_path))
+    report_on(folders[::-1], page, Options(tmp_path))
     assert (page / "index.html").read_bytes() == before

@@ -13,9 +13,10 @@ from PIL import Image
 from scipy.stats import bootstrap
 
 from sfbench.errors import RunFolderError
+from sfbench.report.content import Options
 from sfbench.report.losses import read_losses
 from sfbench.report.probe import read_probes
-from sfbench.report.write import Options, write_report
+from tests.report.reporting import report_on
 
 
 def probe_rows(checkpoint: str, offset: float = 0.0) -> list[dict[str, Any]]:
@@ -55,7 +56,7 @@ def test_a_probe_page_shows_models_layers_and_pictures(tmp_path: Path) -> None:
         write_probe(tmp_path / "p2", probe_rows("runs/sf/checkpoints/80", -0.1), scenes=3),
     ]
     page = tmp_path / "page"
-    write_report(folders, page, Options(tmp_path))
+    report_on(folders, page, Options(tmp_path))
     lines = list(csv.DictReader((page / "probe.csv").open()))
     assert len(lines) == 2 * 2 * 2 * 2
     # Checkpoints of one name are told apart by as much of the path as it takes.
@@ -142,7 +143,7 @@ def test_losses_are_averaged_in_bins_and_drawn(tmp_path: Path) -> None:
     assert found.series["loss"].steps[:2].tolist() == [5, 10]
     assert found.series["loss"].means[:2].tolist() == [4.0, 9.0]
     other = write_metrics(tmp_path / "base", lines[:3])
-    write_report([run, other], tmp_path / "page", Options(tmp_path))
+    report_on([run, other], tmp_path / "page", Options(tmp_path))
     html = (tmp_path / "page" / "index.html").read_text()
     assert "sf-0: losses/align 0.25 at step 1000" in html
     csv_lines = list(csv.DictReader((tmp_path / "page" / "losses.csv").open()))

@@ -13,13 +13,14 @@ import pytest
 
 from sfbench.contracts import Cause, EpisodeRow, Status
 from sfbench.errors import RunFolderError
+from sfbench.report.content import Options
 from sfbench.report.entries import final_entries, make_entries
 from sfbench.report.load import load
 from sfbench.report.published import read_published
 from sfbench.report.tables import HEADINGS, leaderboard_csv, make_sections, pairs_csv, tasks_csv
 from sfbench.report.tally import tally_rows
-from sfbench.report.write import Options, write_report
 from tests.conftest import Cli, eval_toy
+from tests.report.reporting import report_on
 from tests.rollout.test_plan_and_journal import make_row
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def test_tables_do_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
     for name, some, shards in (("one", rows, 1), ("two", shuffled, 7)):
         run = write_run(tmp_path / name / "run", some, shards)
         out = tmp_path / name / "page"
-        write_report([run], out, Options(ROOT / "results" / "published"))
+        report_on([run], out, Options(ROOT / "results" / "published"))
         texts.append({path.name: path.read_bytes() for path in out.iterdir() if path.is_file()})
     assert texts[0].keys() >= {"leaderboard.md", "leaderboard.tex", "index.html", "pairs.csv"}
     assert texts[0] == texts[1]
@@ -186,7 +187,7 @@ def test_only_the_last_step_is_ranked(tmp_path: Path) -> None:
 
 def test_leaks_are_said(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [make_row(0, leak=True), make_row(1)])
-    write_report([run], tmp_path / "page", Options(tmp_path))
+    report_on([run], tmp_path / "page", Options(tmp_path))
     assert "LEAK" in (tmp_path / "page" / "leaderboard.md").read_text()
 
 
@@ -213,7 +214,7 @@ def test_all_four_formats_show_the_same_figures(tmp_path: Path) -> None:
         write_run(tmp_path / "a_policy", played("a_policy", 33)),
         write_run(tmp_path / "b & c", played("b & c", 12) + rows_of_all_kinds()[:0]),
     ]
-    write_report(folders, tmp_path / "page", Options(tmp_path))
+    report_on(folders, tmp_path / "page", Options(tmp_path))
     page = tmp_path / "page"
     markdown = table_in_markdown((page / "leaderboard.md").read_text())
     assert markdown[0] == list(HEADINGS)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sfbench.report.write import Options, write_report
+from sfbench.report.content import Options
 from tests.conftest import start_cli
+from tests.report.reporting import report_on
 from tests.report.test_probe_and_losses import probe_rows, write_probe
 from tests.report.test_report import ROOT, played, write_run
 
@@ -38,7 +39,7 @@ def test_the_latex_compiles(tmp_path: Path) -> None:
         for suite in ("libero_goal", "libero_10")
     ]
     folders.append(write_probe(tmp_path / "probe", probe_rows("runs/a_b/8000")))
-    write_report(folders, tmp_path / "page", Options(ROOT / "results" / "published"))
+    report_on(folders, tmp_path / "page", Options(ROOT / "results" / "published"))
     (tmp_path / "main.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}"
         "\\input{page/leaderboard.tex}\\end{document}"

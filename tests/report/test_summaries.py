@@ -11,14 +11,15 @@ from statsmodels.stats.proportion import proportion_confint
 
 from sfbench.contracts import Cause, EpisodeRow, Status
 from sfbench.errors import UsageError
+from sfbench.report.content import Options
 from sfbench.report.entries import make_entries
 from sfbench.report.intervals import design_effect, suite_mean
 from sfbench.report.load import load
 from sfbench.report.rate import wilson
 from sfbench.report.summaries import resolution
 from sfbench.report.tables import make_sections
-from sfbench.report.write import Options, write_report
 from tests.conftest import Cli
+from tests.report.reporting import report_on
 from tests.report.test_report import ROOT, played, table_in_html, table_in_markdown, write_run
 from tests.rollout.test_plan_and_journal import make_row
 
@@ -48,7 +49,7 @@ def test_suites_stand_side_by_side_in_all_formats(tmp_path: Path) -> None:
     ]
     folders.append(write_run(tmp_path / "half", played("half", 25, suite="s1", card="s1")))
     page = tmp_path / "page"
-    write_report(folders, page, Options(tmp_path))
+    report_on(folders, page, Options(tmp_path))
     text = part_of((page / "leaderboard.md").read_text(), "Policies by suites")
     lines = table_in_markdown(text)
     assert lines[0] == ["policy", "s1", "s2", "all suites"]
@@ -72,9 +73,7 @@ def test_suites_stand_side_by_side_in_all_formats(tmp_path: Path) -> None:
 
 
 def test_tables_of_tasks_hold_both_intervals(tmp_path: Path) -> None:
-    write_report(
-        [write_run(tmp_path / "run", played("p", 7))], tmp_path / "page", Options(tmp_path)
-    )
+    report_on([write_run(tmp_path / "run", played("p", 7))], tmp_path / "page", Options(tmp_path))
     line = next(csv.DictReader((tmp_path / "page" / "tasks.csv").open()))
     for name, method in (("wilson", "wilson"), ("exact", "beta")):
         judge = proportion_confint(7, 50, method=method)
@@ -90,7 +89,7 @@ def test_tables_of_tasks_hold_both_intervals(tmp_path: Path) -> None:
 def test_errors_stand_beside_in_tables_of_tasks(tmp_path: Path) -> None:
     rows = [*played("p", 7, 10), make_row(99, policy="p", status=Status.INVALID)]
     rows += [make_row(i, policy="p", status=Status.ERROR, cause=Cause.SYSTEM) for i in (50, 51)]
-    write_report([write_run(tmp_path / "run", rows)], tmp_path / "page", Options(tmp_path))
+    report_on([write_run(tmp_path / "run", rows)], tmp_path / "page", Options(tmp_path))
     text = (tmp_path / "page" / "leaderboard.md").read_text()
     assert "7 of 10, 2 errors, 1 invalid |" in text
     assert "UNPUBLISHABLE" in text
@@ -102,7 +101,7 @@ def test_what_episodes_can_tell_is_printed(tmp_path: Path) -> None:
     (entry,) = make_entries(load([run]))
     found = resolution(entry, 0.1)
     assert found is not None
-    write_report([run], tmp_path / "page", Options(tmp_path, wished=0.1))
+    report_on([run], tmp_path / "page", Options(tmp_path, wished=0.1))
     line = next(csv.DictReader((tmp_path / "page" / "resolution.csv").open()))
     assert line["n for 10 points"] == str(found.needed)
     assert float(line["detects, points"]) == pytest.approx(100 * found.detectable, abs=0.05)
@@ -134,7 +133,7 @@ def test_flips_are_shown_and_repeats_are_no_new_states(tmp_path: Path) -> None:
     assert same_mean is not None
     assert once_mean is not None
     assert same_mean.high - same_mean.low == pytest.approx(once_mean.high - once_mean.low, rel=0.02)
-    write_report(folders, tmp_path / "page", Options(tmp_path))
+    report_on(folders, tmp_path / "page", Options(tmp_path))
     rows = {r["policy"]: r for r in csv.DictReader((tmp_path / "page" / "leaderboard.csv").open())}
     assert (rows["mixed"]["flip_pct"], rows["mixed"]["repeated"]) == ("25.0", "50")
     pair = next(csv.DictReader((tmp_path / "page" / "pairs.csv").open()))
@@ -216,7 +215,7 @@ def test_a_missing_episode_does_not_hide_the_spread_of_seeds(tmp_path: Path) -> 
 def test_published_numbers_stand_apart_in_every_format(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", played("p", 5, suite="libero_goal"))
     page = tmp_path / "page"
-    write_report([run], page, Options(ROOT / "results" / "published"))
+    report_on([run], page, Options(ROOT / "results" / "published"))
     lines = list(csv.DictReader((page / "published.csv").open()))
     ours = next(line for line in lines if line["method"] == "Spatial Forcing")
     assert (ours["suite"], ours["success %"]) == ("libero_goal", "98.8")
@@ -245,4 +244,4 @@ def test_bad_options_are_refused(cli: Cli, tmp_path: Path) -> None:
 def test_a_folder_given_with_its_training_is_refused(tmp_path: Path) -> None:
     run = write_run(tmp_path / "train" / "evals" / "100", played("p", 5))
     with pytest.raises(UsageError, match="given twice"):
-        write_report([tmp_path / "train", run], tmp_path / "page", Options(tmp_path))
+        report_on([tmp_path / "train", run], tmp_path / "page", Options(tmp_path))

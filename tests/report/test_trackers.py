@@ -8,9 +8,10 @@ from typing import Self
 
 import pytest
 
+from sfbench.report.content import Options
 from sfbench.report.trackers import mirror
-from sfbench.report.write import Options, write_report
 from tests.conftest import Cli
+from tests.report.reporting import report_on
 from tests.report.test_curves import trained_rows
 from tests.report.test_probe_and_losses import write_metrics
 from tests.report.test_report import write_run
@@ -87,7 +88,7 @@ def test_tensorboard_gets_scalars(
     monkeypatch.setattr(
         sys.modules["torch.utils.tensorboard"], "SummaryWriter", SummaryWriter, raising=False
     )
-    report = write_report(folders, tmp_path / "page", Options(tmp_path))
+    report = report_on(folders, tmp_path / "page", Options(tmp_path))
     mirror("none", report.document, tmp_path / "page")
     assert seen == []
     mirror("tensorboard", report.document, tmp_path / "page")

@@ -1,0 +1,1 @@
+"""Markdown pages whose tables and numbers are written from rows."""
