@@ -1,8 +1,13 @@
 """usage: sfbench sweep submit FILE|status|wait|collect|cancel|resubmit DIR [key=value ...]
+       sfbench sweep study=NAME [scale=gpu|cpu] [key=value ...]
 
-A sweep file is a grid of evaluations (with trainings before them, if it says so). It becomes a
-folder, and jobs on a cluster, on this machine, or here in this process.
+A sweep file is a grid of evaluations (with trainings and what these need before them, if it says
+so). It becomes a folder, and jobs on a cluster, on this machine, or here in this process.
 
+  study=NAME      submits a whole study that is shipped, such as spatial_forcing: demonstrations,
+                  start weights, teachers, trainings, evaluations, probes, report. scale=cpu is for
+                  a few cores. Further keys as for `submit`; out=results/sweeps/NAME_SCALE.
+                  prepare.demos=DIR takes what is there already
   submit FILE     checks everything, submits it, and returns; keys of the file can be overridden:
                     launcher=debug|local|slurm  profile=NAME  shards=N  out=DIR  grid.seed=[0,1]
   status DIR      a line per cell: episodes done, success with its interval, errors, jobs, time left
@@ -17,7 +22,7 @@ of a sweep file, slurm/profiles/example.yaml of a cluster profile; docs/slurm.md
 
 Exit status: 0 done; 1 done, some episodes ended in error or invalid; 2 refused, nothing was
 submitted; 3 not complete (yet).
-"""  # noqa: D415 (a usage text)
+"""  # noqa: D205, D415 (a usage text)
 
 import dataclasses
 import time
@@ -29,8 +34,9 @@ from sfbench.launch.collecting import write_sweep_report
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.status import SweepStatus, read_status
 from sfbench.launch.status_table import print_status
+from sfbench.launch.study import DEFAULT_SCALE, read_study
 from sfbench.launch.submitting import launcher_of, resubmit, submit
-from sfbench.launch.sweep_file import LauncherName, read_sweep
+from sfbench.launch.sweep_file import LauncherName, SweepConfig, read_sweep
 
 _INCOMPLETE = 3
 
@@ -39,6 +45,10 @@ def command(arguments: Sequence[str]) -> int:
     """Run `sfbench sweep`."""
     if not arguments:
         raise UsageError(f"sweep what? {', '.join(_ACTIONS)}; `sfbench sweep --help`")
+    typed = dict(text.partition("=")[::2] for text in arguments)
+    if "study" in typed:
+        rest = [text for text in arguments if text.partition("=")[0] not in ("study", "scale")]
+        return _submit(read_study(typed["study"], typed.get("scale", DEFAULT_SCALE), rest))
     action, *rest = arguments
     if action not in _ACTIONS:
         raise UnknownNameError("sweep command", action, _ACTIONS)
@@ -48,8 +58,11 @@ def command(arguments: Sequence[str]) -> int:
     return _ACTIONS[action](rest[0], rest[1:])
 
 
-def _submit(file: str, overrides: Sequence[str]) -> int:
-    config = read_sweep(Path(file), overrides)
+def _submit_file(file: str, overrides: Sequence[str]) -> int:
+    return _submit(read_sweep(Path(file), overrides))
+
+
+def _submit(config: SweepConfig) -> int:
     folder = submit(config, Path.cwd())
     _print_jobs(folder)
     shown = _shown(folder)
@@ -128,7 +141,7 @@ def _cancel(path: str, overrides: Sequence[str]) -> int:
 
 
 _ACTIONS: Mapping[str, Callable[[str, Sequence[str]], int]] = {
-    "submit": _submit,
+    "submit": _submit_file,
     "status": _status,
     "wait": _wait,
     "collect": _collect,

@@ -16,7 +16,7 @@ from sfbench.cli.compose import compose_command
 from sfbench.cli.eval import EvalConfig, make_request
 from sfbench.cli.probe import make_request as make_probe
 from sfbench.cli.serve import ServeConfig
-from sfbench.contracts import Split, Suite
+from sfbench.contracts import Split, Suite, stable_hash
 from sfbench.errors import MissingError, UnknownNameError, UsageError
 from sfbench.launch.commands import (
     eval_arguments,
@@ -43,6 +43,7 @@ class CellChecker:
         self._requests: dict[str, RunRequest] = {}
         self._suites: dict[str, Suite] = {}
         self._plans: dict[str, Plan] = {}
+        self._checked: set[str] = set()
         self._typed: dict[tuple[str, str], Any] = {}
         self._schema = OmegaConf.structured(EvalConfig)
 
@@ -62,10 +63,8 @@ class CellChecker:
                 elif cell.stage is Stage.PREPARE:
                     arguments = out_arguments(self._folder, self._graph, cell)
                     preparers()[cell.command].check(arguments)
-                elif cell.stage is Stage.PROBE:
-                    make_probe(out_arguments(self._folder, self._graph, cell))
-                elif cell.stage is Stage.TRAIN:
-                    self._check_training(cell)
+                elif self._is_new(cell):
+                    self._check_alike(cell)
             except UsageError as error:
                 raise UsageError(f"cell {cell.id}: {error}") from error
         return found
@@ -91,6 +90,20 @@ class CellChecker:
         if cell.needs is not None and self._graph.cells[cell.needs].stage is Stage.SERVE:
             reach = server_keys({"host": "127.0.0.1", "port": 1})
         return make_request(eval_arguments(self._folder, self._graph, cell.tasks[0], reach))
+
+    def _is_new(self, cell: Cell) -> bool:
+        """Whether no training or probe that differs only in a seed or checkpoint was checked."""
+        seed = cell.keys.get("seed")
+        kind = stable_hash([cell.stage, {**cell.keys, "seed": None if type(seed) is int else seed}])
+        new = kind not in self._checked
+        self._checked.add(kind)
+        return new
+
+    def _check_alike(self, cell: Cell) -> None:
+        if cell.stage is Stage.PROBE:
+            make_probe(out_arguments(self._folder, self._graph, cell))
+        elif cell.stage is Stage.TRAIN:
+            self._check_training(cell)
 
     def _check_training(self, cell: Cell) -> None:
         """Ask whoever trains; a module with a train entry may have `check_arguments` beside it."""

@@ -83,7 +83,8 @@ def _merged(key: str, shared: Mapping[str, Any] | None, own: object) -> dict[str
         return None
     if not isinstance(own, Mapping):
         raise UsageError(f"{key}={own}: write a mapping")
-    return {**(shared or {}), **own}
+    # The part's own first: its axes come first in the names of cells, such as arm before seed.
+    return {**own, **{name: value for name, value in (shared or {}).items() if name not in own}}
 
 
 def _check(part: Part, config: "SweepConfig") -> None:

@@ -1,0 +1,1 @@
+"""Whole studies as sweep files: `sfbench sweep study=NAME scale=NAME`."""

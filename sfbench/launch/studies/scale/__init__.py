@@ -1,0 +1,1 @@
+"""Sizes of a study, by the machine that it is for."""
