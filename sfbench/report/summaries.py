@@ -150,7 +150,11 @@ def pair_table(section: Section) -> Table | None:
          f"{pair.p:.3g}", f"{pair.p_holm:.3g}", "yes" if pair.decided else "no"]
         for pair in section.pairs
     ]  # fmt: skip
-    note = "Exact McNemar on shared episodes, with a paired bootstrap of the difference."
+    note = (
+        "Exact McNemar on shared episodes, with a paired bootstrap of the difference. Arms of "
+        "several equal training seeds are paired by seed, too; the interval then holds the spread "
+        "over seeds, and p is the interval's."
+    )
     return Table("Pairs of policies", note, headings, lines) if lines else None
 
 
