@@ -16,6 +16,7 @@ from sfbench.launch.folder import SweepFolder, submitted_tasks
 from sfbench.launch.graph import Graph, Stage, TaskName
 from sfbench.launch.launchers import Settings, StagePlan
 from sfbench.launch.profile import Profile
+from sfbench.launch.sweep_file import AfterRule
 from sfbench.launch.task import SweepTask
 
 
@@ -33,9 +34,10 @@ class SlurmLauncher:
     def launch(self, plans: Sequence[StagePlan]) -> None:
         """See Launcher."""
         jobs: dict[Stage, list[str]] = {}
+        before = self._queued_before()
         for plan in plans:
             try:
-                jobs[plan.stage] = self._submit_stage(plan, _dependency(plan, jobs))
+                jobs[plan.stage] = self._submit_stage(plan, _dependency(plan, before, jobs))
             except UsageError as error:
                 made = [job for ids in jobs.values() for job in ids]
                 if not made:
@@ -60,6 +62,16 @@ class SlurmLauncher:
         if jobs:
             cluster.cancel(sorted({item.job.partition("_")[0] for item in jobs}))
         return len(jobs)
+
+    def _queued_before(self) -> dict[Stage, list[str]]:
+        """Tasks of earlier submissions that have not ended, by stage."""
+        tasks = submitted_tasks(self._folder.events())
+        found: dict[Stage, list[str]] = {}
+        for item in cluster.queue(self._names) if tasks else ():
+            if item.job in tasks:
+                stage = self._graph.cells[tasks[item.job].cell].stage
+                found.setdefault(stage, []).append(item.job)
+        return found
 
     def _by_task(self, states: dict[str, str]) -> dict[TaskName, str]:
         tasks = submitted_tasks(self._folder.events())
@@ -120,12 +132,18 @@ class SlurmLauncher:
         return job
 
 
-def _dependency(plan: StagePlan, jobs: Mapping[Stage, Sequence[str]]) -> str | None:
-    """What sbatch is told to wait for: all jobs of the stages before."""
+def _dependency(
+    plan: StagePlan, before: Mapping[Stage, Sequence[str]], jobs: Mapping[Stage, Sequence[str]]
+) -> str | None:
+    """What sbatch is told to wait for: the stages before, as they are submitted now and were."""
     by_kind: dict[str, list[str]] = {}
     for wait in plan.waits:
         kind = "after" if wait.rule is None else wait.rule.value
-        by_kind.setdefault(kind, []).extend(jobs.get(wait.stage, []))
+        # Of an array of which a task has failed, only those tasks that go on can still end well.
+        tasks = before.get(wait.stage, [])
+        if wait.rule is not AfterRule.OK:
+            tasks = list(dict.fromkeys(task.partition("_")[0] for task in tasks))
+        by_kind.setdefault(kind, []).extend([*tasks, *jobs.get(wait.stage, [])])
     terms = [":".join([kind, *ids]) for kind, ids in by_kind.items() if ids]
     return ",".join(terms) or None
 

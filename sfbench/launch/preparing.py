@@ -3,18 +3,22 @@
 import fcntl
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sfbench.contracts import Suite
 from sfbench.errors import MissingError, StoppedError, UnknownNameError, UsageError
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Cell, Graph, Stage
 from sfbench.launch.references import MARK, PREFIX, check_name
+
+if TYPE_CHECKING:
+    from sfbench.cli.compose import Composed
 
 _COMMAND = "command"
 
@@ -162,7 +166,9 @@ def _check_collect(arguments: list[str]) -> None:
     from sfbench.demos.collect import wanted_counts
 
     request = make_request(arguments)
-    wanted_counts(request, request.run.suite.build())
+    suite = request.run.suite.build()
+    _check_tasks(request.tasks or (), suite)
+    wanted_counts(request, suite)
 
 
 def _check_train(arguments: list[str]) -> None:
@@ -175,7 +181,9 @@ def _check_teacher(arguments: list[str]) -> None:
     from sfbench.cli.compose import compose_command
     from sfbench.cli.train_teacher import TeacherTrainConfig
 
-    compose_command(TeacherTrainConfig, ("suite",), arguments).own.check()
+    composed = compose_command(TeacherTrainConfig, ("suite",), arguments)
+    composed.own.check()
+    _check_tasks((*composed.own.tasks, *composed.own.held_out), _suite(composed))
 
 
 def _check_vlm(arguments: list[str]) -> None:
@@ -187,3 +195,16 @@ def _check_vlm(arguments: list[str]) -> None:
     if find_policy(composed.chosen["policy"]).reader is None:
         names = [name for name, plugin in policies().items() if plugin.reader is not None]
         raise UnknownNameError("policy for train vlm", composed.chosen["policy"], names)
+    _check_tasks(composed.own.tasks or (), _suite(composed))
+
+
+def _suite(composed: "Composed") -> Suite:
+    from sfbench.registry import SuiteRecipe
+
+    return SuiteRecipe(composed.chosen["suite"], composed.own.suite).build()
+
+
+def _check_tasks(tasks: Iterable[str], suite: Suite) -> None:
+    for name in tasks:
+        if name not in suite.tasks:
+            raise UnknownNameError("task", name, suite.tasks)

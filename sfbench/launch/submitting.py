@@ -1,7 +1,7 @@
 """Submitting a sweep, and submitting again what is missing."""
 
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,9 +109,16 @@ def stage_plans(
     graph: Graph,
     config: SweepConfig,
     tasks: Sequence[TaskName],
-    active: Container[TaskName] = frozenset(),
+    active: Collection[TaskName] = frozenset(),
 ) -> list[StagePlan]:
-    """Stages that have something to do, each with what it waits for; a server that is up stays."""
+    """Stages that have something to do, each with what it waits for; a server that is up stays.
+
+    Args:
+        graph: of the sweep.
+        config: of the sweep.
+        tasks: to be submitted.
+        active: submitted before, and still on their way; they are waited for as well.
+    """
     by_stage = {
         stage: [task for task in tasks if graph.cells[task.cell].stage is stage] for stage in Stage
     }
@@ -124,7 +131,8 @@ def stage_plans(
     prepared = Wait(Stage.PREPARE, AfterRule.OK)
     trained = Wait(Stage.TRAIN, config.after_train)
     # Whoever waits for trainings or servers, which wait for preparations, need not wait for these.
-    used = trained if by_stage[Stage.TRAIN] else prepared
+    going = {graph.cells[task.cell].stage for task in (*tasks, *active)}
+    used = trained if Stage.TRAIN in going else prepared
     waits: dict[Stage, Sequence[Wait]] = {
         Stage.PREPARE: (),
         Stage.TRAIN: (prepared,),
@@ -136,7 +144,7 @@ def stage_plans(
         ),
     }  # fmt: skip
     return [
-        StagePlan(stage, by_stage[stage], [wait for wait in waits[stage] if by_stage[wait.stage]])
+        StagePlan(stage, by_stage[stage], [wait for wait in waits[stage] if wait.stage in going])
         for stage in Stage
         if by_stage[stage]
     ]

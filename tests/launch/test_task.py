@@ -18,11 +18,11 @@ from tests.launch.fake_slurm import FakeSlurm
 ONE = """
 eval: {suite: toy, policy: toy_chase, episodes: 4, workers: 1, tasks: reach, policy.noise: 3.0}
 """
-SLOW = "eval.suite.step_s=0.05"
+SLOW = "eval.suite.step_s=0.1"
 JOURNAL = Path("sweep/cells/all/episodes/0-of-1.jsonl")
 
 
-def wait_for_rows(count: int, process: "subprocess.Popen[str]", timeout_s: float = 60.0) -> None:
+def wait_for_rows(count: int, process: "subprocess.Popen[str]", timeout_s: float = 200.0) -> None:
     end_s = time.monotonic() + timeout_s
     while not JOURNAL.exists() or len(read_journal(JOURNAL).rows) < count:
         if process.poll() is not None or time.monotonic() > end_s:
@@ -38,7 +38,7 @@ def workers_of(pid: int) -> list[int]:
 
 
 def finish(process: "subprocess.Popen[str]") -> str:
-    return process.communicate(timeout=60)[0]
+    return process.communicate(timeout=240)[0]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,10 @@ def test_a_signal_stops_it_and_queues_it_again(
     assert slurm.jobs()["100"]["tasks"]["100"] == "PENDING"
     assert '"queued again"' in Path("sweep/tasks/all.0.json").read_text()
     assert 0 < len(read_rows(Path("sweep/cells/all"))) < 4
-    time.sleep(0.3)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    end_s = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < end_s, "workers outlive the task"
+        time.sleep(0.05)
     if number is signal.SIGUSR2:  # Once is enough.
         output = finish(run_task("100"))
         assert stable_rows(Path("sweep/cells/all")) == reference, output
@@ -91,9 +93,9 @@ def test_a_cancelled_task_is_not_brought_back(
 
 
 def test_a_signal_before_anything_began(sweep: Sweep, slurm: FakeSlurm, run_task: RunTask) -> None:
-    sweep("submit", sweep.write(ONE), "launcher=slurm", "out=sweep")
+    sweep("submit", sweep.write(ONE), "launcher=slurm", "out=sweep", SLOW)
     process = run_task("100")
-    end_s = time.monotonic() + 30
+    end_s = time.monotonic() + 200
     while not Path("sweep/tasks/all.0.json").exists() and time.monotonic() < end_s:
         time.sleep(0.005)
     process.send_signal(signal.SIGUSR2)
@@ -108,9 +110,16 @@ def test_a_task_waits_for_the_process_that_it_replaces(
     sweep("submit", sweep.write(ONE), "launcher=slurm", "out=sweep", SLOW)
     first = run_task("100")
     wait_for_rows(1, first)
+    # It stands still, and keeps its lock, until the second has found it.
+    first.send_signal(signal.SIGSTOP)
     second = run_task("100")
-    assert "waiting for the earlier process" in finish(second)
+    try:
+        assert second.stdout is not None
+        assert any("waiting for the earlier process" in line for line in second.stdout)
+    finally:
+        first.send_signal(signal.SIGCONT)
     finish(first)
+    finish(second)
     assert stable_rows(Path("sweep/cells/all")) == reference
 
 
