@@ -48,7 +48,9 @@ class Slow:
 
     def act(self, observations, slots):
         CALLS.append(("act", len(observations), [o.state for o in observations]))
+        start_s = time.perf_counter()
         time.sleep(0.004 + 0.002 * len(observations))
+        CALLS.append(("slept", len(observations), time.perf_counter() - start_s))
         return [np.zeros((2, self._size)) for _ in slots]
 
     def close(self):
@@ -78,18 +80,21 @@ def test_latency_throughput_and_order(slow: str) -> None:
     timings = measure_policy(request(slow), rounds.append)
     assert rounds == [0, 1, 2, 3, 4, 5]
     assert [one.batch for one in timings.batches] == [1, 4]
+    import slow_policy
+
     for one in timings.batches:
-        expected_s = 0.004 + 0.002 * one.batch
+        slept_s = [call[2] for call in slow_policy.CALLS if call[:2] == ("slept", one.batch)][1:]
         assert len(one.latency_s) == 5
-        assert expected_s <= one.p50_s < expected_s + 0.02
-        assert max(one.cpu_s) < one.p50_s, "it sleeps"
+        # A busy machine may take the processor away at any time, but hardly five times.
+        beside_s = [whole - own for whole, own in zip(one.latency_s, slept_s, strict=True)]
+        assert 0 <= min(beside_s) < 0.005
+        assert min(slept_s) >= 0.004 + 0.002 * one.batch
+        assert min(one.cpu_s) < one.p50_s, "it sleeps"
         assert one.p50_s <= one.p95_s <= max(one.latency_s)
         whole_s = sum(one.latency_s)
         assert one.observations_per_s == pytest.approx(5 * one.batch / whole_s)
         assert one.resident_bytes is not None
         assert one.resident_bytes > 10 * 2**20
-    import slow_policy
-
     acts = [call for call in slow_policy.CALLS if call[0] == "act"]
     assert [call[1] for call in acts] == [1, 4] * 6, "batch sizes in turn, one round uncounted"
     states = np.concatenate([call[2] for call in acts])

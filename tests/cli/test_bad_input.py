@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -201,12 +203,18 @@ def test_a_run_folder_in_use(cli: Cli, tmp_path: Path) -> None:
     slow = eval_toy(tmp_path, "episodes=5", "suite.step_s=0.05")
     first = start_cli(*slow)
     journal = tmp_path / "episodes" / "0-of-1.jsonl"
-    while not journal.exists():
+    while not (journal.exists() and journal.stat().st_size):
         assert first.poll() is None
-    second = cli(*slow)
+        time.sleep(0.02)
+    # It stands still until the second has had its say.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = cli(*slow)
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert "being written by another process" in second.stderr
-    assert first.wait(timeout=120) == 0
+    assert first.wait(timeout=240) == 0
 
 
 def test_no_gl_backend(cli: Cli, tmp_path: Path) -> None:

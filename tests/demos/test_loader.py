@@ -135,7 +135,7 @@ def test_a_killed_worker_is_an_error_not_a_hang(dataset: Dataset) -> None:
         next(loader)
         loader._pool._workers[0]._process.kill()
         with pytest.raises(SystemFaultError, match="loader worker ended with status -9"):
-            drain(loader, 3)
+            drain(loader, 1000)  # What was made before may still come.
 
 
 def test_reading_needs_no_torch(dataset: Dataset, folder: object) -> None:

@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from sfbench.rollout.journal import read_journal, read_rows
 from tests.conftest import eval_toy, stable_rows, start_cli
 
 EPISODES = ("episodes=8", "repeats=2", "policy.noise=3.0")
-SLOW = "suite.step_s=0.01"
+PATIENCE_S = 240
+"""For runs of seconds: other work may keep the machine busy."""
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Rows of an undisturbed run with one worker."""
     out = tmp_path_factory.mktemp("reference")
     process = start_cli(*eval_toy(out, *EPISODES, "workers=1"))
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     rows = stable_rows(out)
     assert len(rows) == 32
     return rows
@@ -30,14 +32,14 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.parametrize("workers", [0, 2, 5])
 def test_any_number_of_workers(reference: list[str], tmp_path: Path, workers: int) -> None:
     process = start_cli(*eval_toy(tmp_path, *EPISODES, f"workers={workers}"))
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     assert stable_rows(tmp_path) == reference
 
 
 def test_shards_in_any_order(reference: list[str], tmp_path: Path) -> None:
     for shard in ("2/3", "0/3", "1/3"):
         process = start_cli(*eval_toy(tmp_path, *EPISODES, f"shard={shard}"))
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     assert stable_rows(tmp_path) == reference
     assert len(list((tmp_path / "episodes").glob("*.jsonl"))) == 3
 
@@ -55,70 +57,87 @@ def workers_of(pid: int) -> list[int]:
     return [int(line.split()[0]) for line in listing.splitlines() if "rollout.worker" in line]
 
 
+def wait_for(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
+    """Until it holds; the process must not end before."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.poll() is None, "the run is done before it could be disturbed"
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def lines_in(out: Path) -> int:
+    """Finished episodes so far."""
+    return sum(path.read_bytes().count(b"\n") for path in out.glob("episodes/*.jsonl"))
+
+
+def disturb(process: "subprocess.Popen[str]", out: Path, chance: random.Random) -> list[int]:
+    """kill -9 of a worker and then of the main process, at random moments; the workers left."""
+    for victim in ("worker", "main"):
+        before = lines_in(out)
+        wait_for(lambda before=before: lines_in(out) > before, process)
+        wait_for(lambda: bool(workers_of(process.pid)), process)
+        time.sleep(chance.uniform(0, 0.5))
+        if victim == "worker":
+            os.kill(chance.choice(workers_of(process.pid)), signal.SIGKILL)
+    orphans = workers_of(process.pid)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    return orphans
+
+
 def test_kill_main_and_workers_then_resume(reference: list[str], tmp_path: Path) -> None:
-    """kill -9 at random moments, of workers and of the main process, until the run is done."""
+    """Three times, then the rest."""
     chance = random.Random(0)
-    kills = {"worker": 0, "main": 0}
-    arguments = eval_toy(tmp_path, *EPISODES, SLOW, "workers=2", "max_attempts=20")
+    arguments = eval_toy(tmp_path, *EPISODES, "workers=2", "max_attempts=20")
     orphans: list[int] = []
-    for _ in range(12):
-        process = start_cli(*arguments)
-        deadline_s = time.monotonic() + chance.uniform(3.0, 6.0)
-        while process.poll() is None and time.monotonic() < deadline_s:
-            time.sleep(chance.uniform(0.3, 1.0))
-            victims = workers_of(process.pid)
-            if victims and chance.random() < 0.5:
-                os.kill(chance.choice(victims), signal.SIGKILL)
-                kills["worker"] += 1
-        if process.poll() is None and kills["main"] < 4:
-            orphans += workers_of(process.pid)
-            process.kill()
-            kills["main"] += 1
-        process.wait(timeout=120)
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0
-    assert kills["main"] >= 2
-    assert kills["worker"] >= 2
-    # `step_s` is no part of the protocol, so the rows equal the undisturbed run's.
+    for _ in range(3):
+        # So slow that no machine is done before the kills.
+        process = start_cli(*arguments, "suite.step_s=0.05")
+        orphans += disturb(process, tmp_path, chance)
+    assert orphans
+    assert 6 <= lines_in(tmp_path) < len(reference)
+    # `step_s` is no part of the protocol, so the rest may be played quickly.
+    assert start_cli(*arguments).wait(timeout=PATIENCE_S) == 0
     assert stable_rows(tmp_path) == reference
-    time.sleep(1.0)
-    assert not [pid for pid in orphans if Path(f"/proc/{pid}/cmdline").exists()]
+    end_s = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in orphans):
+        assert time.monotonic() < end_s, "workers outlive the main process"
+        time.sleep(0.1)
 
 
 def test_a_torn_last_row_is_rerun(reference: list[str], tmp_path: Path) -> None:
     process = start_cli(*eval_toy(tmp_path, *EPISODES))
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     journal = next((tmp_path / "episodes").glob("*.jsonl"))
     whole = journal.read_bytes()
     journal.write_bytes(whole[: len(whole) - 100])
     assert read_journal(journal).torn_at == 32
     process = start_cli(*eval_toy(tmp_path, *EPISODES))
-    assert process.wait(timeout=120) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     assert stable_rows(tmp_path) == reference
 
 
 def test_resume_runs_only_what_is_missing(tmp_path: Path) -> None:
-    assert start_cli(*eval_toy(tmp_path, "episodes=2")).wait(timeout=120) == 0
+    assert start_cli(*eval_toy(tmp_path, "episodes=2")).wait(timeout=PATIENCE_S) == 0
     journal = next((tmp_path / "episodes").glob("*.jsonl"))
     before = journal.read_bytes()
-    assert start_cli(*eval_toy(tmp_path, "episodes=3")).wait(timeout=120) == 0
+    assert start_cli(*eval_toy(tmp_path, "episodes=3")).wait(timeout=PATIENCE_S) == 0
     assert journal.read_bytes().startswith(before)
     assert [row.init_state for row in read_rows(tmp_path)].count(2) == 2
     assert len(read_rows(tmp_path)) == 6
 
 
 def test_ctrl_c_loses_no_finished_episode(reference: list[str], tmp_path: Path) -> None:
-    arguments = eval_toy(tmp_path, *EPISODES, SLOW, "workers=2")
-    process = start_cli(*arguments, start_new_session=True)
-    journal = tmp_path / "episodes" / "0-of-1.jsonl"
-    while not (journal.exists() and journal.stat().st_size > 2000):
-        time.sleep(0.05)
+    arguments = eval_toy(tmp_path, *EPISODES, "workers=2")
+    process = start_cli(*arguments, "suite.step_s=0.05", start_new_session=True)
+    wait_for(lambda: lines_in(tmp_path) >= 2, process)
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 3
     assert "resume" in err
     finished = len(read_rows(tmp_path))
-    assert 0 < finished < 32
-    assert start_cli(*arguments).wait(timeout=120) == 0
+    assert 0 < finished < len(reference)
+    assert start_cli(*arguments).wait(timeout=PATIENCE_S) == 0
     assert stable_rows(tmp_path) == reference

@@ -96,19 +96,25 @@ def test_any_subset_in_any_order(recording: int) -> None:
 
 
 def test_slots_are_asked_at_the_same_time() -> None:
-    """Four answers of 0.5 s each take little more than one."""
+    """The server answers none of the four before it has been asked by all."""
+    asked = 0
+    all_asked = asyncio.Event()
 
-    async def slow(connection: ServerConnection, message: dict[str, Any]) -> Any:
-        await asyncio.sleep(0.5)
+    async def together(connection: ServerConnection, message: dict[str, Any]) -> Any:
+        nonlocal asked
+        if message["prompt"].startswith("slot "):
+            asked += 1
+            if asked == 4:
+                all_asked.set()
+            await all_asked.wait()
         return push(message)
 
-    with fake_server(openpi_talk(slow)) as fake:
+    with fake_server(openpi_talk(together)) as fake:
         policy = build(fake.port)
         for slot in range(4):
-            policy.reset(slot, episode(slot))
-        start_s = time.monotonic()
+            policy.reset(slot, episode(slot, f"slot {slot}"))
         policy.act([observation(slot) for slot in range(4)], range(4))
-        assert 0.5 <= time.monotonic() - start_s < 1.5
+        assert asked == 4
         # One for the probe, and one for each slot, which serves later episodes too.
         policy.reset(2, episode(9))
         policy.act([observation(2)], [2])
@@ -119,23 +125,28 @@ def test_slots_are_asked_at_the_same_time() -> None:
 def test_one_late_answer_leaves_the_other_slots_in_step() -> None:
     """The error comes after all have answered, and no answer is taken for another question's."""
     late = 1
+    asked_again = asyncio.Event()
 
     async def answer(connection: ServerConnection, message: dict[str, Any]) -> Any:
         if message["prompt"] == f"slot {late}":
-            await asyncio.sleep(1.0)
+            await asked_again.wait()
+        if message["prompt"] == "again" and not asked_again.is_set():
+            asked_again.set()
+            await asyncio.sleep(0.1)  # The late one comes first.
         return push(message)
 
     with fake_server(openpi_talk(answer)) as fake:
-        policy = build(fake.port, timeout_s=0.4)
+        policy = build(fake.port, timeout_s=2.0)
         for slot in range(3):
             policy.reset(slot, episode(slot, f"slot {slot}"))
-        with pytest.raises(PolicyError, match=r"no answer within 0\.4 s"):
+        with pytest.raises(PolicyError, match=r"no answer within 2 s"):
             policy.act([observation(slot) for slot in range(3)], range(3))
         policy.reset(late, episode(5, "again"))
         for seed in range(10, 14):
             shown = [observation(seed + slot) for slot in range(3)]
             for chunk, item in zip(policy.act(shown, range(3)), shown, strict=True):
                 np.testing.assert_array_equal(chunk, push({"state": item.state}))
+        assert asked_again.is_set()
         policy.close()
 
 
@@ -147,18 +158,18 @@ def test_a_server_that_does_not_read() -> None:
         if stalled:
             connection.transport.pause_reading()
             await openpi_talk(good)(connection)
-            await asyncio.sleep(60)
+            await asyncio.sleep(200)
         await openpi_talk(good)(connection)
 
     big = ToyConfig(image_px=2500)
     with fake_server(talk) as fake:
-        policy = build(fake.port, big, timeout_s=1.0)
+        policy = build(fake.port, big, timeout_s=4.0)
         stalled = True
         policy.reset(0, episode(0))
         start_s = time.monotonic()
-        with pytest.raises(PolicyError, match="no answer within 1 s"):
+        with pytest.raises(PolicyError, match="no answer within 4 s"):
             policy.act([observation(0, 2500)], [0])
-        assert time.monotonic() - start_s < 4
+        assert time.monotonic() - start_s < 60
         policy.close()
 
 
