@@ -10,7 +10,7 @@ from sfbench.training.augmentation import Augmentation
 from sfbench.training.optimisation import learning_rate
 from sfbench.training.settings import AugmentConfig, OptimiserConfig, TrainSettings, passes
 from sfbench.training.vlm.pictures import Picture
-from sfbench.training.vlm.questions import ANSWERS, ask, colour_of, kind_of, patch_shares
+from sfbench.training.vlm.questions import ANSWERS, ask, colour_of, kind_of, cell_shares
 
 
 def images(count: int = 3, views: int = 2) -> torch.Tensor:
@@ -126,7 +126,7 @@ def test_questions_have_right_answers() -> None:
 def test_patches_of_odd_sizes() -> None:
     mask = np.zeros((10, 7), bool)
     mask[0, 0] = True
-    shares = patch_shares(mask, (3, 2))
+    shares = cell_shares(mask, (3, 2))
     assert shares[0, 0] == pytest.approx(1 / 16)
     assert shares.sum() == shares[0, 0]
     assert (kind_of("block_2"), kind_of("left_arm")) == ("block", "left_arm")

@@ -14,8 +14,6 @@ from sfbench.training.settings import AugmentConfig
 from tests.conftest import Cli, start_cli
 from tests.training.runs import losses, numbers, request
 
-STEPS = 40
-
 
 def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> None:
     """The real command, with loader processes, augmentation, accumulation and an average."""
@@ -23,7 +21,6 @@ def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> Non
         "train",
         "policy=openvla_oft_micro",
         f"dataset={dataset}",
-        f"steps={STEPS}",
         "batch_size=4",
         "micro_batch=2",
         "resume_every=5",
@@ -34,10 +31,11 @@ def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> Non
         "device=cpu",
     ]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    at = random.randrange(6, STEPS - 8)
-    process = start_cli(*arguments, f"out={killed}", start_new_session=True)
+    at = random.randrange(6, 32)
+    # Far more steps than it may do: however late the kill comes, it comes in the middle.
+    process = start_cli(*arguments, "steps=100000", f"out={killed}", start_new_session=True)
     metrics = killed / "metrics.jsonl"
-    deadline_s = time.monotonic() + 120
+    deadline_s = time.monotonic() + 200
     while not metrics.exists() or len(metrics.read_text().splitlines()) < at:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline_s
@@ -45,23 +43,24 @@ def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> Non
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     process.communicate()
-    assert not (killed / "checkpoints" / str(STEPS)).exists(), "killed too late to tell"
-    again = cli(*arguments, f"out={killed}")
+    did = metrics.read_bytes().count(b"\n")
+    steps = did + 8
+    again = cli(*arguments, f"steps={steps}", f"out={killed}")
     assert again.returncode == 0, again.stderr
     done_before = int(again.stderr.split(" of them done")[0].split()[-1])
-    assert 0 < done_before <= at + 5, "it went on from a checkpoint"
+    assert 0 < done_before <= did + 5, "it went on from a checkpoint"
     train(
         request(
             dataset,
             whole,
-            steps=STEPS,
+            steps=steps,
             micro_batch=2,
             ema_decay=0.9,
             augment=AugmentConfig(crop_area=0.9, hue=0.05),
         )
     )
     assert numbers(killed) == numbers(whole)
-    one, two = (folder / "checkpoints" / str(STEPS) for folder in (killed, whole))
+    one, two = (folder / "checkpoints" / str(steps) for folder in (killed, whole))
     for file in ("model.safetensors", "training_state/weights.safetensors"):
         assert (one / file).read_bytes() == (two / file).read_bytes()
 

@@ -30,8 +30,10 @@ _HELD_OUT = 10
 """One picture in this many is kept for the test."""
 _TESTED = 256
 """Questions of the test."""
+_DETAIL = 4
+"""Cells along a patch's side of which each is judged: a patch alone tells no place well enough."""
 _SEEN_SHARE = 0.5
-"""Share of a patch's pixels from which on it counts as showing a thing."""
+"""Share of a cell's pixels from which on it counts as showing a thing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class VlmScores:
     """Of questions about pictures that were not trained on.
 
     Attributes:
-        places_iou: intersection over union of found and true patches, over all `where` questions.
+        places_iou: intersection over union of found and true cells, over all `where` questions.
         answers_right: share of the other questions that were answered right.
         most_common: share that the most common answer alone would get right.
     """
@@ -79,7 +81,7 @@ class Heads(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.places = nn.Linear(width, 1)
+        self.places = nn.Linear(width, _DETAIL**2)
         self.answers = nn.Linear(width, len(ANSWERS))
 
 
@@ -168,7 +170,7 @@ class VlmTraining:
                     answers.append(question.answer)
                     right += int(scores[row].argmax()) == question.answer
                     continue
-                true = torch.from_numpy(question.places).flatten(1) > _SEEN_SHARE
+                true = torch.from_numpy(question.places) > _SEEN_SHARE
                 found = places[row].cpu() > 0
                 both += float((true & found).sum())
                 either += float((true | found).sum())
@@ -181,11 +183,12 @@ class VlmTraining:
     ) -> list[tuple[Picture, Question]]:
         random = np.random.default_rng(derive_seed(stream, self._settings.seed, step))
         chosen = [pictures[int(index)] for index in random.integers(len(pictures), size=count)]
-        grid = self._reader.grid
-        return [(picture, ask(picture, self._cameras, grid, random)) for picture in chosen]
+        rows, columns = self._reader.grid
+        cells = rows * _DETAIL, columns * _DETAIL
+        return [(picture, ask(picture, self._cameras, cells, random)) for picture in chosen]
 
     def _predict(self, asked: Sequence[tuple[Picture, Question]]) -> tuple[Tensor, Tensor]:
-        """Scores of patches [B, V, P] and of answers [B, len(ANSWERS)]."""
+        """Scores of cells [B, V, rows, columns] and of answers [B, len(ANSWERS)]."""
         images = {
             name: np.stack([picture.images[name] for picture, _ in asked]) for name in self._cameras
         }
@@ -193,7 +196,10 @@ class VlmTraining:
         pixels = views.to(self._device).permute(0, 1, 4, 2, 3).float() / 255
         texts = [question.text for _, question in asked]
         tokens, summary = self._reader.read(pixels, texts)
-        return self._heads.places(tokens)[..., 0], self._heads.answers(summary)
+        rows, columns = self._reader.grid
+        of_patches = self._heads.places(tokens).unflatten(-1, (_DETAIL, _DETAIL))
+        places = of_patches.unflatten(2, (rows, columns)).transpose(3, 4).flatten(4).flatten(2, 3)
+        return places, self._heads.answers(summary)
 
     def _losses(self, asked: Sequence[tuple[Picture, Question]]) -> dict[str, Tensor]:
         places, scores = self._predict(asked)
@@ -202,7 +208,7 @@ class VlmTraining:
         losses = {}
         if about_places:
             shares = [one.places for _, one in asked if one.places is not None]
-            wanted = torch.from_numpy(np.stack(shares)).flatten(2).to(self._device)
+            wanted = torch.from_numpy(np.stack(shares)).to(self._device)
             losses["places"] = functional.binary_cross_entropy_with_logits(
                 places[about_places].float(), wanted
             )

@@ -39,7 +39,7 @@ class Question:
     Attributes:
         text: as asked.
         answer: index into ANSWERS, or -1 for a question about places.
-        places: for `where`: the share of each patch's pixels that show the thing, float32
+        places: for `where`: the share of each cell's pixels that show the thing, float32
             [V, rows, columns]; else None.
     """
 
@@ -57,7 +57,7 @@ def ask(
         picture: what is asked about.
         cameras: the views, in the model's order; `which colour`, `how many` and `left or right`
             are about the first of them.
-        grid: rows and columns of a view's patches.
+        grid: rows and columns of a view's cells.
         random: the stream to draw from.
     """
     first = cameras[0]
@@ -81,11 +81,11 @@ def kind_of(name: str) -> str:
     return re.sub(r"[_ ]?\d+$", "", name)
 
 
-def patch_shares(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Share of each patch's pixels that are set: [H, W] to [rows, columns].
+def cell_shares(mask: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.float32]:
+    """Share of each cell's pixels that are set: [H, W] to [rows, columns].
 
-    Pixels of an image whose size is no multiple of the grid go to the patch that their first
-    corner lies in.
+    Pixels of an image whose size is no multiple of the grid go to the cell that their first corner
+    lies in.
     """
     (height, width), (rows, columns) = mask.shape, grid
     row = np.arange(height) * rows // height
@@ -107,7 +107,7 @@ def _where(
     picture: Picture, cameras: Sequence[str], grid: tuple[int, int], random: np.random.Generator
 ) -> Question:
     index = int(random.integers(len(picture.names)))
-    shares = [patch_shares(picture.seen[camera] == index, grid) for camera in cameras]
+    shares = [cell_shares(picture.seen[camera] == index, grid) for camera in cameras]
     return Question(f"where is the {spoken(picture.names[index])} ?", -1, np.stack(shares))
 
 
