@@ -10,7 +10,7 @@ from sfbench.training.augmentation import Augmentation
 from sfbench.training.optimisation import learning_rate
 from sfbench.training.settings import AugmentConfig, OptimiserConfig, TrainSettings, passes
 from sfbench.training.vlm.pictures import Picture
-from sfbench.training.vlm.questions import ANSWERS, ask, colour_of, kind_of, cell_shares
+from sfbench.training.vlm.questions import ANSWERS, ask, cell_shares, colour_of, kind_of
 
 
 def images(count: int = 3, views: int = 2) -> torch.Tensor:
