@@ -7,7 +7,8 @@ folders with the episodes.parquet and runs.json of an earlier report.
 
   fill=PAGE.md         rewrite the marked blocks of a Markdown page, and nothing else
   check=PAGE.md        change nothing; exit status 1 if a block is not as the rows say
-  rows=DIR             write nothing but the rows, episodes.parquet and runs.json, to be committed
+  rows=DIR             write nothing but the rows, episodes.parquet and runs.json, to be committed;
+  root=FOLDER          with rows=: paths below it are stored without it
   --published FOLDER   CSV files with numbers from papers, shown apart (default results/published)
   --baseline ARM       the arm that others are compared with (default baseline)
   --level PERCENT      a success at which curves are compared (default 50), besides the baseline's
@@ -51,7 +52,9 @@ def command(arguments: Sequence[str]) -> int:
     """Run `sfbench report`."""
     rest = list(arguments)
     out = take(rest, "-o")
-    fill, check, rows = (_take_all(rest, f"{key}=") for key in ("fill", "check", "rows"))
+    fill, check, rows, root = (
+        _take_all(rest, f"{key}=") for key in ("fill", "check", "rows", "root")
+    )
     serve = "--serve" in rest
     if serve:
         rest.remove("--serve")
@@ -69,7 +72,7 @@ def command(arguments: Sequence[str]) -> int:
     if out is not None:
         _write(content, Path(out), tracker)
     for folder in rows:
-        _store(content, Path(folder))
+        _store(content, Path(folder), Path(root[-1]) if root else None)
     status = _pages(content, fill, check)
     if serve and out is not None:
         _serve(Path(out))
@@ -103,10 +106,10 @@ def _write(content: "Content", out: Path, tracker: str) -> None:
     print(f"page with videos: {out / 'index.html'}")
 
 
-def _store(content: "Content", folder: Path) -> None:
+def _store(content: "Content", folder: Path, root: Path | None) -> None:
     from sfbench.report.stored import ROWS, RUNS, write_stored
 
-    write_stored(content.loaded.rows, content.loaded.runs, folder)
+    write_stored(content.loaded.rows, content.loaded.runs, folder, root)
     print(f"{folder / ROWS} and {RUNS}: {len(content.loaded.rows)} rows")
 
 

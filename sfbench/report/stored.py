@@ -24,6 +24,7 @@ from sfbench.rollout.run_folder import read_card, write_atomically
 
 ROWS = "episodes.parquet"
 RUNS = "runs.json"
+_WITH_PATHS = ("checkpoint", "error")
 
 
 def is_stored(folder: Path) -> bool:
@@ -61,20 +62,30 @@ def read_stored(folder: Path) -> tuple[list[Run], pd.DataFrame]:
     return _one_run_each(folder, frame)
 
 
-def write_stored(rows: pd.DataFrame, runs: Sequence[Run], folder: Path) -> None:
+def write_stored(
+    rows: pd.DataFrame, runs: Sequence[Run], folder: Path, root: Path | None = None
+) -> None:
     """Write ROWS and RUNS.
 
     Args:
         rows: with the column `run`.
         runs: what it numbers.
         folder: made if need be.
+        root: paths below it are stored without it, since they say nothing on another machine.
 
     Raises:
         UsageError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / RUNS, _runs_json(runs))
+        text = _runs_json(runs)
+        if root is not None:
+            prefix = f"{root.resolve()}/"
+            text = text.replace(prefix, "")
+            rows = rows.assign(
+                **{name: rows[name].str.replace(prefix, "", regex=False) for name in _WITH_PATHS}
+            )
+        write_atomically(folder / RUNS, text)
         rows.to_parquet(folder / ROWS, index=False, compression="zstd")
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}") from error

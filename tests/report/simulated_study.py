@@ -35,11 +35,11 @@ def write_study(folder: Path) -> list[Path]:
         for seed in SEEDS:
             places = [(step, DEMOS[-1]) for step in STEPS]
             places += [(DATA_STEP, demos) for demos in DEMOS[:-1] if arm != "slow"]
-            found += [_write(folder, arm, seed, *place) for place in places]
+            found += [write_cell(folder, arm, seed, *place) for place in places]
     return found
 
 
-def _write(folder: Path, arm: str, seed: int, step: int, demos: int) -> Path:
+def write_cell(folder: Path, arm: str, seed: int, step: int, demos: int) -> Path:
     run = folder / f"{arm}-{seed}-{demos}" / "evals" / str(step)
     rows = _rows(arm, seed, step, demos)
     (run / "episodes").mkdir(parents=True)

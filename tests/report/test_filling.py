@@ -24,6 +24,7 @@ from tests.report.simulated_study import (
     STEPS,
     TASKS,
     TRUE_RATIO,
+    write_cell,
     write_study,
 )
 from tests.report.test_probe_and_losses import probe_rows, write_probe
@@ -346,3 +347,14 @@ def test_rows_alone_are_stored_by_the_command(folders: list[Path], tmp_path: Pat
     assert run(["report", *texts, f"rows={tmp_path / 'rows'}"]) == 0
     assert {p.name for p in (tmp_path / "rows").iterdir()} == {"episodes.parquet", "runs.json"}
     assert run(["report", *texts]) == 2
+
+
+def test_paths_of_this_machine_are_left_out(tmp_path: Path) -> None:
+    run_folder = write_cell(tmp_path / "study", "sf", 0, STEPS[0], DEMOS[0])
+    for path in (run_folder / "card.json", run_folder / "episodes" / "0-of-1.jsonl"):
+        path.write_text(path.read_text().replace("sf-0", f"{tmp_path}/study/sf-0"))
+    rows = tmp_path / "rows"
+    assert run(["report", str(run_folder), f"rows={rows}", f"root={tmp_path}"]) == 0
+    frame = pd.read_parquet(rows / "episodes.parquet")
+    assert set(frame["checkpoint"]) == {f"study/sf-0-{DEMOS[0]}/{STEPS[0]}"}
+    assert str(tmp_path) not in (rows / "runs.json").read_text()
