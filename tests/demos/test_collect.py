@@ -44,12 +44,11 @@ COMMON = (
     "cameras=[top]",
     "episodes=3",
 )
-SLOW = "suite.step_s=0.02"
 
 
 def run(out: Path, *extra: str) -> tuple[int, str, str]:
     process = start_cli(*COMMON, f"out={out}", *extra)
-    shown, errors = process.communicate(timeout=120)
+    shown, errors = process.communicate(timeout=240)
     return process.returncode, shown, errors
 
 
@@ -139,17 +138,29 @@ def test_workers_do_not_change_the_dataset(
 
 def test_killed_and_run_again(collected: Path, cli: Cli, tmp_path: Path) -> None:
     """kill -9 while it records, then let it finish."""
-    out = tmp_path / "set"
-    process = start_cli(*COMMON[:-1], *REACH, SLOW, "workers=2", cwd=tmp_path)
-    deadline = time.monotonic() + 100
-    while finished(out) < 1 and time.monotonic() < deadline:
+    out, once = tmp_path / "set", tmp_path / "once"
+    once.mkdir()
+    # After the first episode workers hang in the middle: there is time to kill them.
+    states = range(1, 60)
+    hang = (
+        "suite.fault=hang_step",
+        f"suite.fault_states={list(states)}".replace(" ", ""),
+        f"suite.once_folder={once}",
+    )
+    process = start_cli(*COMMON[:-1], *REACH, *hang, "workers=2", cwd=tmp_path)
+    deadline = time.monotonic() + 200
+    while finished(out) < 1 or not list(once.iterdir()):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert 1 <= finished(out) < 3
+    for state in states:
+        (once / f"reach-{state}").touch()
     with pytest.raises(DatasetError, match="not finished; run the same"):
         open_dataset(out)
-    done = cli(*COMMON[:-1], *REACH, SLOW, "workers=2")
+    done = cli(*COMMON[:-1], *REACH, *hang, "workers=2")
     assert done.returncode == 0, done.stderr
     assert_first_two(out, collected)
 
