@@ -126,15 +126,17 @@ def test_listing_plugins_imports_nothing_heavy() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    """Instructions would be fairer than seconds on a busy machine; so the best of three counts."""
+    """The best of three; where the machine does other things too, processor time counts."""
     import time
 
-    times_s = []
+    walls_s, cpus_s = [], []
     for _ in range(3):
-        start_s = time.perf_counter()
+        start_s, start_cpu_s = time.perf_counter(), sum(os.times()[2:4])
         subprocess.run([sys.executable, "-m", "sfbench", "--help"], check=True, capture_output=True)
-        times_s.append(time.perf_counter() - start_s)
-    assert min(times_s) < 0.5
+        walls_s.append(time.perf_counter() - start_s)
+        cpus_s.append(sum(os.times()[2:4]) - start_cpu_s)
+    busy = os.getloadavg()[0] > len(os.sched_getaffinity(0))
+    assert min(walls_s) < 0.5 or (busy and min(cpus_s) < 0.5), (walls_s, cpus_s)
 
 
 def test_no_path_of_a_developer_machine() -> None:

@@ -69,7 +69,7 @@ def browser(chromium: Chrome, page: Path) -> Iterator[Chrome]:
     assert chromium.get_log("browser") == []
 
 
-def wait_for(condition: Callable[[], Any], timeout_s: float = 10) -> bool:
+def wait_for(condition: Callable[[], Any], timeout_s: float = 60) -> bool:
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s:
         if condition():
@@ -274,4 +274,4 @@ def test_it_works_the_same_when_served(chromium: Chrome, page: Path) -> None:
     )
     assert chromium.get_log("browser") == []
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0

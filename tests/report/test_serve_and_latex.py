@@ -25,7 +25,7 @@ def test_serve_shows_the_page_on_loopback(tmp_path: Path) -> None:
     with urllib.request.urlopen(address) as answer:
         assert b"<title>sfbench report</title>" in answer.read()
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0
 
 
 @pytest.mark.system

@@ -29,7 +29,7 @@ class Served:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Stop it; its exit status and what it wrote to stderr."""
         self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=60)
+        _, err = self.process.communicate(timeout=120)
         return self.process.returncode, err
 
 
@@ -42,7 +42,7 @@ def serving(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Serv
         assert process.stdout is not None
         line = process.stdout.readline()
         if "at ws://" not in line:
-            raise AssertionError(process.communicate(timeout=60)[1])
+            raise AssertionError(process.communicate(timeout=120)[1])
         url = line.partition(" at ")[2].split()[0]
         yield Served(url, int(url.rpartition(":")[2]), process)
     finally:
@@ -77,14 +77,14 @@ class OpenpiPeer:
     def infer(self, observation: Any) -> Any:
         """The answer: a map, or an error's text."""
         self.connection.send(pack(observation, OPENPI))
-        answer = self.connection.recv(timeout=30)
+        answer = self.connection.recv(timeout=120)
         return answer if isinstance(answer, str) else unpack(answer, OPENPI, LIMIT)
 
     def close(self) -> None:
         self._open.close()
 
     def _bytes(self) -> bytes:
-        data = self.connection.recv(timeout=30)
+        data = self.connection.recv(timeout=120)
         assert isinstance(data, bytes)
         return data
 
@@ -106,7 +106,7 @@ class VlaEvalPeer:
 
     def ask(self, kind: MessageType, payload: dict[str, Any]) -> Message:
         self.tell(kind, payload)
-        return unpack_message(self.connection.recv(timeout=30), LIMIT)
+        return unpack_message(self.connection.recv(timeout=120), LIMIT)
 
     def start(self, **task: Any) -> None:
         self.tell(MessageType.EPISODE_START, {"task": task})

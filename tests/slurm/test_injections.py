@@ -142,10 +142,10 @@ def test_nothing_is_lost_or_repeated(
         "profile=profile.yaml", SLOW,
     )  # fmt: skip
     injector = Injector(cluster, chance, sweeps.folder)
-    wait_for(injector.running, 30, lambda: "no task runs")
+    wait_for(injector.running, 120, lambda: "no task runs")
     folder = SweepFolder(sweeps.folder / "sweep")
     wait_for(
-        lambda: list(folder.path.glob("cells/*/episodes/*.jsonl")), 60, lambda: "no rows appear"
+        lambda: list(folder.path.glob("cells/*/episodes/*.jsonl")), 120, lambda: "no rows appear"
     )
     injector.freeze_a_task()
     kinds = list(injector.kinds)
@@ -156,7 +156,7 @@ def test_nothing_is_lost_or_repeated(
         if not injector.running() and not cluster.jobs():
             if "nothing to submit" in sweeps("resubmit", "sweep"):
                 break
-            wait_for(injector.running, 40, lambda: "resubmitted tasks do not start")
+            wait_for(injector.running, 120, lambda: "resubmitted tasks do not start")
         injector.inject(kind)
     injector.end()
     print(f"injected: {dict(injector.done)}")
@@ -168,7 +168,7 @@ def test_nothing_is_lost_or_repeated(
     left = Completion(folder, folder.graph()).incomplete()
     assert not [task for task in left if task.cell != "report"]
     wait_for(
-        lambda: not injector.processes("sfbench.rollout.worker"), 10,
+        lambda: not injector.processes("sfbench.rollout.worker"), 60,
         lambda: f"orphans: {injector.processes('sfbench.rollout.worker')}",
     )  # fmt: skip
 

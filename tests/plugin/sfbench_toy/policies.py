@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +60,14 @@ class FaultyConfig(ChaseConfig):
     Attributes:
         fault: one of FAULTS.
         fault_state: the initial state in which it happens.
+        slow_s: how long a call with the fault `slow` takes.
+        slow_mark: a file that such a call makes when it begins.
     """
 
     fault: str = "none"
     fault_state: int = 1
+    slow_s: float = 4.0
+    slow_mark: str | None = None
 
 
 class Chase:
@@ -112,6 +117,7 @@ class Faulty(Chase):
         assert config.fault in FAULTS
         super().__init__(config, context)
         self._fault, self._fault_state = config.fault, config.fault_state
+        self._slow_s, self._slow_mark = config.slow_s, config.slow_mark
         self._states: dict[int, int] = {}
 
     def reset(self, slot: int, context: EpisodeContext) -> None:
@@ -129,7 +135,9 @@ class Faulty(Chase):
         if self._fault == "raise_in_batch" and len(slots) > 1:
             raise RuntimeError("no batches, please")
         if self._fault == "slow" and any(due):
-            time.sleep(1.5)
+            if self._slow_mark:
+                Path(self._slow_mark).touch()
+            time.sleep(self._slow_s)
         chunks = list(super().act(observations, slots))
         if self._fault == "too_few" and any(due):
             return chunks[:-1]

@@ -67,7 +67,7 @@ def test_a_token(peer: Start, tmp_path: Path) -> None:
         good = peer("drive_openpi.py", served.port, 1, 1, tmp_path / "a.npz", "open sesame")
         assert json.loads(finish(good).splitlines()[-1]) == [True]
         bad = peer("drive_openpi.py", served.port, 1, 1, tmp_path / "b.npz", "wrong")
-        _, err = bad.communicate(timeout=60)
+        _, err = bad.communicate(timeout=120)
         assert bad.returncode != 0
         assert "401" in err
 
@@ -77,5 +77,5 @@ def test_an_error_reaches_the_client(peer: Start, tmp_path: Path) -> None:
     faulty = ("policy=toy_faulty", "policy.fault=nan", "policy.fault_state=0", "suite=toy")
     with serving(*faulty, "protocol=openpi") as served:
         process = peer("drive_openpi.py", served.port, 1, 1, tmp_path / "a.npz")
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=120)
     assert "Error in inference server:\nthe policy's chunk holds nan at [1, 0]" in err
