@@ -1,6 +1,5 @@
 """Crashes, hangs and broken policies: retried or recorded, never counted as failures."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,8 @@ def test_a_fault_that_passes_is_retried(cli: Cli, tmp_path: Path, fault: str) ->
         f"suite.fault={fault}",
         "suite.fault_states=[1]",
         f"suite.once_folder={once}",
-        "deadline.step_s=2",
-        "deadline.reset_s=2",
-        "deadline.render_s=3",
+        # Short for what hangs alone: on a busy machine anything else may take its time.
+        *([f"deadline.{fault.removeprefix('hang_')}_s=5"] if fault.startswith("hang_") else []),
     )
     done = cli(*eval_toy(out, *ONE_TASK, *extra, "workers=2"))
     assert done.returncode == 0, done.stderr
@@ -46,7 +44,7 @@ def test_a_fault_that_passes_is_retried(cli: Cli, tmp_path: Path, fault: str) ->
         ("crash", "SIGKILL"),
         ("abort", "SIGABRT"),
         ("raise", "the simulator broke"),
-        ("hang_step", "step took more than 1 s"),
+        ("hang_step", "step took more than 3 s"),
     ],
 )
 def test_a_fault_that_stays_is_an_error_row(
@@ -55,7 +53,7 @@ def test_a_fault_that_stays_is_an_error_row(
     extra = (
         f"suite.fault={fault}",
         "suite.fault_states=[1]",
-        "deadline.step_s=1",
+        *(["deadline.step_s=3"] if fault == "hang_step" else []),
         "max_attempts=2",
     )
     done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra))
@@ -97,7 +95,6 @@ def test_a_policy_fault_is_its_own_error(
     """The guilty episode only, also where it shared a batch with others."""
     extra = (
         f"policy.fault={fault}",
-        "policy_timeout_s=0.5",
         f"max_batch={max_batch}",
         "batch_wait_s=0.5",
         "workers=3",
@@ -112,10 +109,10 @@ def test_a_policy_fault_is_its_own_error(
 
 
 def test_a_policy_that_is_too_slow_is_an_error(cli: Cli, tmp_path: Path) -> None:
-    extra = ("policy.fault=slow", "policy_timeout_s=0.5", "workers=1")
+    extra = ("policy.fault=slow", "policy_timeout_s=2.5", "workers=1")
     done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra, policy="toy_faulty"))
     assert done.returncode == 1, done.stderr
-    assert "took more than 0.5 s" in str(row_of(tmp_path, 1).error)
+    assert "took more than 2.5 s" in str(row_of(tmp_path, 1).error)
     assert row_of(tmp_path, 0).status == "success"
 
 
@@ -140,8 +137,7 @@ def test_a_batch_that_fails_is_retried_one_by_one(cli: Cli, tmp_path: Path) -> N
 
 
 def test_workers_that_cannot_start_end_the_run(cli: Cli, tmp_path: Path) -> None:
-    start_s = time.monotonic()
+    """And do so long before the limit that the fixture sets to the process."""
     done = cli(*eval_toy(tmp_path, *ONE_TASK, "suite.build_s=1", "deadline.start_s=0.2"))
     assert done.returncode == 3, done.stderr
     assert "died while starting" in done.stderr
-    assert time.monotonic() - start_s < 60
