@@ -223,8 +223,8 @@ def test_a_whole_study_in_this_process(sweep: Sweep) -> None:
 def test_a_preparation_that_was_killed_goes_on(sweep: Sweep) -> None:
     """What waits for it is not run; then attempts that were made are not made again."""
     text = """
-prepare: {demos: {command: collect, suite: toy, suite.step_s: 0.05, policy: expert, episodes: 6,
-                  tasks: [reach], workers: 1}}
+prepare: {demos: {command: collect, suite: toy, suite.step_s: 0.2, policy: expert, episodes: 6,
+                  tasks: [reach], workers: 0}}
 train: {steps: 1}
 train_entry: sfbench_toy.training:command
 checkpoints: [1]
@@ -247,7 +247,11 @@ eval: {suite: toy, policy: toy_chase, tasks: reach, episodes: 1, workers: 0, pol
     assert not Path("sweep/cells/prepare-demos/finished.json").exists()
     assert not Path("sweep/tasks/train-all.0.json").exists()
     assert "4 tasks submitted" in sweep("resubmit", "sweep", "stage_parallel.train=1")
-    sweep("wait", "sweep", "every_s=0.2", "timeout_s=200")
+    end_s = time.monotonic() + 200
+    while not Path("sweep/cells/prepare-demos/finished.json").exists():
+        assert time.monotonic() < end_s
+        time.sleep(0.1)
+    sweep("cancel", "sweep")  # The rest is of no interest here.
     after = journals()
     assert set(before) <= set(after)
     assert len(after) == 6
