@@ -55,6 +55,9 @@ class RotationSign(StrEnum):
 
     CANONICAL = "canonical"
     """w >= 0, angle in 0 to pi."""
+    NEAR_HOME = "near_home"
+    """Nearer to the robot's orientation at home: grippers that point down have w about 0, where
+    the canonical form jumps."""
     AS_SIMULATED = "as_simulated"
     """Whatever the simulator holds; angle in 0 to 2 pi. robosuite, OpenVLA-OFT and openpi do so."""
 

@@ -8,7 +8,7 @@ from .config import ActionSpace
 from .expert.arm import ArmDriver
 from .pose import Array, Pose
 from .robot.kinematics import arm_kinematics
-from .robot.panda import MAX_JOINT_SPEED, Side
+from .robot.panda import HOME_QPOS, MAX_JOINT_SPEED, Side
 from .scene.room import CONTROL_HZ, base_pos
 from .scene.view import Scene
 
@@ -55,6 +55,8 @@ class EeControl:
         self._solver = arm_kinematics()
         turn = (np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5))
         self._to_base = {side: Pose.of(base_pos(side), turn).inverse() for side in Side}
+        home = self._solver.forward(np.asarray(HOME_QPOS))
+        self._home_quat = {side: (self._to_base[side].inverse() @ home).quat for side in Side}
 
     def apply(self, scene: Scene, action: Array) -> None:
         """Joint targets move towards the pose as fast as the arm's joints may turn."""
@@ -65,11 +67,11 @@ class EeControl:
             _follow(scene, side, found.qpos, float(part[7]))
 
     def encode(self, arms: dict[Side, ArmDriver]) -> Array:
-        """The drivers' tool poses (w >= 0) and openings."""
+        """The drivers' tool poses (quaternions on the side of home's) and openings."""
         rows = []
         for side in Side:
             pose = arms[side].robot_pose
-            sign = -1.0 if pose.quat[0] < 0 else 1.0
+            sign = -1.0 if pose.quat @ self._home_quat[side] < 0 else 1.0
             rows.append([*pose.pos, *(sign * pose.quat), arms[side].opening])
         return np.concatenate(rows)
 

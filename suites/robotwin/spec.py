@@ -71,8 +71,8 @@ def _ee_parts(side: Side) -> tuple[VectorPart, ...]:
             high=(1.0,) * 4,
             frame=Frame.TABLE,
             rotation=Rotation.QUAT_WXYZ,
-            # q and -q mean the same to the controller; demonstrations are written with w >= 0.
-            rotation_sign=RotationSign.CANONICAL,
+            # The controller takes both forms; demonstrations have this one.
+            rotation_sign=RotationSign.NEAR_HOME,
         ),
         _gripper(side),
     )

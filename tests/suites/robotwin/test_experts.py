@@ -69,3 +69,18 @@ def test_expert_can_start_over(make_env: MakeEnv) -> None:
         for action in actions[-1]:
             env.step(action)
     np.testing.assert_array_equal(actions[0], actions[1])
+
+
+@pytest.mark.parametrize("task", ["adjust_bottle", "lift_pot", "press_stapler"])
+def test_written_quaternions_do_not_jump(make_env: MakeEnv, task: str) -> None:
+    """They are learned from: two signs for one rotation would be two answers to one question."""
+    env = make_env(task, ActionSpace.EE)
+    for init_state in range(2):
+        env.reset(init_state, seed=0)
+        expert, written = env.expert(), []
+        while not env.success():
+            written.append(expert.act())
+            env.step(written[-1])
+        for part in (np.s_[:, 3:7], np.s_[:, 11:15]):
+            quats = np.array(written)[part]
+            assert (np.sum(quats[1:] * quats[:-1], axis=1) > 0.9).all()
