@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from sfbench.contracts import Split, Status
+from sfbench.errors import UsageError
 from sfbench.report.comparison import Flips, flip_rate
 from sfbench.report.intervals import (
     Estimate,
@@ -178,6 +179,7 @@ class _Seed:
 
 
 def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
+    _refuse_twice(rows)
     seeds = _count_by_seed(rows, runs)
     own = [runs[index] for index in sorted(set(rows["run"]))]
     every = _Seed(_added(seed.outcomes for seed in seeds), _planned(own))
@@ -192,6 +194,17 @@ def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
     ]
     effect = _design_effect(rows)
     return Entry(key, rows, total, every.tasks, rates, effect, _flips(rows), own)
+
+
+def _refuse_twice(rows: pd.DataFrame) -> None:
+    """One training evaluated under two names would count double. Raises UsageError."""
+    twice = rows[rows.duplicated(["episode", "train_seed", "repeat"], keep=False)]
+    if len(twice):
+        names = sorted({str(name) for name in twice["checkpoint"].dropna()})
+        raise UsageError(
+            f"{len(twice)} episodes of one policy, arm, training seed and step stand twice, of "
+            f"{', '.join(names) or 'two runs'}; leave one out, or give it an arm= of its own"
+        )
 
 
 def _count_by_seed(rows: pd.DataFrame, runs: Sequence[Run]) -> list[_Seed]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from sfbench.contracts import Cause, EpisodeRow, Status
-from sfbench.errors import RunFolderError
+from sfbench.errors import RunFolderError, UsageError
 from sfbench.report.content import Options
 from sfbench.report.entries import final_entries, make_entries
 from sfbench.report.load import load
@@ -174,6 +174,16 @@ def test_training_seeds_are_one_line_and_widen_it(tmp_path: Path) -> None:
     assert entry.mean.value == pytest.approx(0.6)
     # Student's interval over (0.4, 0.6, 0.8) has half width 4.303 * 0.2 / sqrt(3).
     assert entry.mean.low == pytest.approx(0.6 - 4.303 * 0.2 / 3**0.5, abs=1e-3)
+
+
+def test_one_training_under_two_names_is_refused(tmp_path: Path) -> None:
+    trained = {"arm": "sf", "recipe": "r", "train_seed": 0, "train_step": 100, "demos": 10}
+    folders = [
+        write_run(tmp_path / name, played("net", 20, checkpoint=name, **trained))
+        for name in ("one", "other")
+    ]
+    with pytest.raises(UsageError, match="stand twice, of one, other; leave one out"):
+        make_entries(load(folders))
 
 
 def test_only_the_last_step_is_ranked(tmp_path: Path) -> None:
