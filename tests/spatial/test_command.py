@@ -68,7 +68,10 @@ MISTAKES = {
     "negative weight": (("align=sf", "teacher=random", "align.weight=-1"), "allowed 0 or more"),
     "no such layer": (("align=sf", "teacher=random", "align.layer=7"), "hidden states 1 to 4"),
     "no such cache": (("align=sf", "teacher=random", "align.cache=int4"), "float16, int8"),
-    "no weights": (("align=sf", "teacher=vggt_mini"), "teacher.checkpoint=FOLDER"),
+    "no weights": (
+        ("align=sf", "teacher=vggt_mini", "teacher.checkpoint=''"),
+        "teacher.checkpoint=FOLDER",
+    ),
     "no such folder": (
         ("align=sf", "teacher=dinov2", "teacher.checkpoint=./nowhere"),
         "'./nowhere' is no folder here",

@@ -182,7 +182,7 @@ def test_teacher_files_that_are_damaged_or_not_there(
     with pytest.raises(UsageError, match="damaged, cut short, or more than weights"):
         make("vggt", checkpoint=str(tmp_path))
     with pytest.raises(MissingError, match=r"'vggt_mini' needs weights: teacher.checkpoint="):
-        make("vggt_mini")
+        make("vggt_mini", checkpoint="")
 
 
 def test_flat_teachers_refuse_other_and_incomplete_models(

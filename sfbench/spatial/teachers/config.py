@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SHIPPED = "shipped"
+"""In the place of a checkpoint: the weights that come with this project."""
+
 
 @dataclass
 class VggtTeacherConfig:
@@ -22,9 +25,9 @@ class VggtTeacherConfig:
 
 @dataclass
 class VggtMiniTeacherConfig(VggtTeacherConfig):
-    """The same keys; its weights have to be named."""
+    """The same keys; `checkpoint` is `shipped`, or a folder that `sfbench train teacher` wrote."""
 
-    checkpoint: str = ""
+    checkpoint: str = SHIPPED
     dtype: str = "float32"
 
 

@@ -1,12 +1,14 @@
 """VGGT as a teacher: the method's own, and a small one of the same code."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from sfbench.contracts import Json
 from sfbench.errors import UsageError
-from sfbench.spatial.teachers.config import VggtMiniTeacherConfig, VggtTeacherConfig
+from sfbench.spatial.teachers.config import SHIPPED, VggtMiniTeacherConfig, VggtTeacherConfig
 from sfbench.spatial.teachers.contract import Features, Scene
 from sfbench.spatial.teachers.sources import (
     check_layer,
@@ -18,6 +20,7 @@ from sfbench.spatial.teachers.sources import (
 from sfbench.spatial.vggt.loading import PICKLED, SAFETENSORS, load_vggt, weight_file
 
 _FILES = (SAFETENSORS, PICKLED)
+_SHIPPED = Path(__file__).parents[1] / "weights" / "vggt_mini"
 
 
 class VggtTeacher:
@@ -72,4 +75,6 @@ def make_vggt(config: VggtTeacherConfig) -> VggtTeacher:
 
 def make_vggt_mini(config: VggtMiniTeacherConfig) -> VggtTeacher:
     """Factory of `vggt_mini`."""
+    if config.checkpoint == SHIPPED:
+        config = replace(config, checkpoint=str(_SHIPPED))
     return VggtTeacher("vggt_mini", config)
