@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,16 @@ def test_weights_are_those_of_the_card() -> None:
     recipe = json.loads((WEIGHTS / "teacher.json").read_text(encoding="utf-8"))
     for name in recipe["held_out"]:
         assert f"`{name}`" in words(WEIGHTS / "README.md")
+
+
+def test_weights_are_installed_with_the_package() -> None:
+    """They are no modules, so they have to lie in a package, and to be named in pyproject.toml."""
+    root = Path(__file__).parents[2]
+    assert (WEIGHTS / "__init__.py").is_file()
+    assert (WEIGHTS.parent / "__init__.py").is_file()
+    data = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    copied = data["tool"]["setuptools"]["package-data"]["*"]
+    assert {"*.safetensors", "*.json"} <= set(copied)
 
 
 def test_figures_follow_from_the_rows() -> None:

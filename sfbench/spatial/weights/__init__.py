@@ -1,0 +1,1 @@
+"""Weights that come with this project, each with a card (README.md)."""

@@ -1,0 +1,1 @@
+"""A small VGGT; see README.md."""
