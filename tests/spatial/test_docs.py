@@ -10,6 +10,7 @@ from sfbench_policies.pi0.model import Pi0
 from sfbench_policies.pi0.presets import PI0
 from torch import nn
 
+from sfbench.cli.main import run
 from sfbench.spatial.tap import FeatureTap
 
 PAGE = Path(__file__).parents[2] / "docs" / "spatial_forcing.md"
@@ -71,3 +72,10 @@ def test_the_layers_that_the_page_names_exist() -> None:
             )
     sides = {model.image_px // patch for model, patch in ((OPENVLA_OFT_7B, 14), (PI0, 14))}
     assert sides == {16}
+
+
+def test_the_pages_probe_tables_are_what_the_rows_say() -> None:
+    rows = PAGE.parents[1] / "results" / "reference" / "depth_probe"
+    folders = [str(file.parent) for file in sorted(rows.glob("*/probe.jsonl"))]
+    assert len(folders) == 7
+    assert run(["report", *folders, f"check={PAGE}"]) == 0
