@@ -104,7 +104,7 @@ def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> None:
     }
     scores = training.run(Path(config.out), reporter, card)
     print(
-        f"{config.out}: on pictures not trained on, patches that show the named thing are found "
+        f"{config.out}: on pictures not trained on, the named thing's place is found "
         f"with an IoU of {scores.places_iou:.2f}; {scores.answers_right:.0%} of the other "
         f"questions are answered right (the most common answer alone: {scores.most_common:.0%})"
     )
