@@ -31,6 +31,11 @@ STILL = OptimiserConfig(lr=1e-30, weight_decay=0.0)
 COLOURS = ((200, 25, 25), (30, 60, 190), (40, 150, 50))
 
 
+_MIDDLE_OFF = float(
+    np.mean([np.hypot(row - 1.5, column - 1.5) / 4 for row in range(4) for column in range(4)])
+)
+
+
 def picture(seed: int) -> Picture:
     """Three things of different colours on a grey table, each somewhere else every time."""
     random = np.random.default_rng(seed)
@@ -55,8 +60,8 @@ def reader_request() -> ReaderRequest:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("vlm") / "start"
-    settings = VlmSettings(steps=150, batch_size=24, lr=2e-3)
-    pictures = [picture(seed) for seed in range(80)]
+    settings = VlmSettings(steps=450, batch_size=24, lr=2e-3)
+    pictures = [picture(seed) for seed in range(400)]
     training = VlmTraining(
         make_micro_reader(reader_request()), pictures, ("top",), settings, torch.device("cpu")
     )
@@ -65,13 +70,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scores = training.run(out, Silent(), {"suite": "drawn"})
     # Where things are is learned, on pictures that were not trained on.
     assert scores.places_iou > untrained.places_iou + 0.3
+    # Whoever always points at the middle is off by this much.
+    assert scores.points_off < 0.85 * _MIDDLE_OFF
     return out
 
 
 def test_the_folder(start: Path) -> None:
     card = yaml.safe_load((start / "vlm.yaml").read_text())
     assert card["scores"]["places_iou"] > 0.3
-    assert len((start / "metrics.jsonl").read_text().splitlines()) == 150
+    assert len((start / "metrics.jsonl").read_text().splitlines()) == 450
     assert {path.name for path in start.iterdir()} == {
         "model.safetensors",
         "word_tokenizer.json",

@@ -67,21 +67,29 @@ class VlmScores:
 
     Attributes:
         places_iou: intersection over union of found and true cells, over all `where` questions.
+        points_off: mean distance of the points told from the things' centres, as a share of the
+            image's side, over the views that show them.
         answers_right: share of the other questions that were answered right.
         most_common: share that the most common answer alone would get right.
     """
 
     places_iou: float
+    points_off: float
     answers_right: float
     most_common: float
 
 
 class Heads(nn.Module):
-    """What reads places and answers off hidden states; thrown away after pretraining."""
+    """What reads places, points and answers off hidden states; thrown away after pretraining.
 
-    def __init__(self, width: int) -> None:
+    Places are read off the visual tokens, points and answers off the text's last token: to tell
+    where a thing is there, the network has to look it up by its name, as a policy has to.
+    """
+
+    def __init__(self, width: int, views: int) -> None:
         super().__init__()
         self.places = nn.Linear(width, _DETAIL**2)
+        self.points = nn.Linear(width, views * 2)
         self.answers = nn.Linear(width, len(ANSWERS))
 
 
@@ -105,7 +113,7 @@ class VlmTraining:
             raise UsageError("scenes: allowed 2 or more pictures, one of them for the test")
         self._test, self._train = mixed[:held_out], mixed[held_out:]
         with global_stream("vlm heads", settings.seed):
-            self._heads = Heads(reader.width).to(device)
+            self._heads = Heads(reader.width, len(cameras)).to(device)
         reader.module.to(device)
         self._optimiser_config = OptimiserConfig(
             lr=settings.lr, schedule="cosine", warmup_steps=max(settings.steps // 20, 1)
@@ -160,23 +168,27 @@ class VlmTraining:
         """Ask about the pictures that are kept for it."""
         self._reader.module.eval()
         both = either = right = 0.0
+        distances: list[Tensor] = []
         answers: list[int] = []
         size = self._settings.batch_size
         for part in range(-(-_TESTED // size)):
             asked = self._draw(self._test, "test", part, size)
-            places, scores = self._predict(asked)
+            places, points, scores = self._predict(asked)
             for row, (_, question) in enumerate(asked):
                 if question.places is None:
                     answers.append(question.answer)
                     right += int(scores[row].argmax()) == question.answer
                     continue
+                centres, seen = _centres(torch.from_numpy(question.places)[None])
+                distances.append((points[row].cpu() - centres[0]).norm(dim=-1)[seen[0]])
                 true = torch.from_numpy(question.places) > _SEEN_SHARE
                 found = places[row].cpu() > 0
                 both += float((true & found).sum())
                 either += float((true | found).sum())
         count = max(len(answers), 1)
         common = max((answers.count(one) for one in set(answers)), default=0)
-        return VlmScores(both / max(either, 1.0), right / count, common / count)
+        off = float(torch.cat(distances).mean())
+        return VlmScores(both / max(either, 1.0), off, right / count, common / count)
 
     def _draw(
         self, pictures: Sequence[Picture], stream: str, step: int, count: int
@@ -187,8 +199,8 @@ class VlmTraining:
         cells = rows * _DETAIL, columns * _DETAIL
         return [(picture, ask(picture, self._cameras, cells, random)) for picture in chosen]
 
-    def _predict(self, asked: Sequence[tuple[Picture, Question]]) -> tuple[Tensor, Tensor]:
-        """Scores of cells [B, V, rows, columns] and of answers [B, len(ANSWERS)]."""
+    def _predict(self, asked: Sequence[tuple[Picture, Question]]) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores of cells [B, V, rows, columns], points [B, V, 2], scores of answers."""
         images = {
             name: np.stack([picture.images[name] for picture, _ in asked]) for name in self._cameras
         }
@@ -199,10 +211,11 @@ class VlmTraining:
         rows, columns = self._reader.grid
         of_patches = self._heads.places(tokens).unflatten(-1, (_DETAIL, _DETAIL))
         places = of_patches.unflatten(2, (rows, columns)).transpose(3, 4).flatten(4).flatten(2, 3)
-        return places, self._heads.answers(summary)
+        points = self._heads.points(summary).unflatten(-1, (-1, 2))
+        return places, points, self._heads.answers(summary)
 
     def _losses(self, asked: Sequence[tuple[Picture, Question]]) -> dict[str, Tensor]:
-        places, scores = self._predict(asked)
+        places, points, scores = self._predict(asked)
         about_places = [row for row, (_, one) in enumerate(asked) if one.places is not None]
         others = [row for row, (_, one) in enumerate(asked) if one.places is None]
         losses = {}
@@ -212,10 +225,23 @@ class VlmTraining:
             losses["places"] = functional.binary_cross_entropy_with_logits(
                 places[about_places].float(), wanted
             )
+            centres, seen = _centres(wanted)
+            if bool(seen.any()):
+                losses["points"] = (points[about_places].float() - centres)[seen].abs().mean()
         if others:
             right = torch.tensor([asked[row][1].answer for row in others], device=self._device)
             losses["answers"] = functional.cross_entropy(scores[others].float(), right)
         return losses
 
 
-_SCORES = ("places_iou", "answers_right", "most_common")
+def _centres(shares_BVRC: Tensor) -> tuple[Tensor, Tensor]:
+    """Centres of things [B, V, 2] (row, column; from 0 to 1), and who sees them [B, V]."""
+    rows, columns = shares_BVRC.shape[-2:]
+    mass = shares_BVRC.sum(dim=(-2, -1))
+    row = (torch.arange(rows, device=mass.device) + 0.5) / rows
+    column = (torch.arange(columns, device=mass.device) + 0.5) / columns
+    sums = [(shares_BVRC.sum(dim=-1) * row).sum(-1), (shares_BVRC.sum(dim=-2) * column).sum(-1)]
+    return torch.stack(sums, dim=-1) / mass.clamp(min=1e-6)[..., None], mass > _SEEN_SHARE
+
+
+_SCORES = ("places_iou", "points_off", "answers_right", "most_common")
