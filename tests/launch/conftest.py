@@ -1,14 +1,17 @@
 """Sweeps in an empty folder, with the command line called in this process."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sfbench.cli import main
+from sfbench.launch.folder import SweepFolder
+from sfbench.launch.on_this_machine import runner_process
 from tests.launch.fake_slurm import FakeSlurm
 
 GRID = """
@@ -52,10 +55,15 @@ class Sweep:
 @pytest.fixture
 def sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Sweep:
+) -> Iterator[Sweep]:
+    """No background process of it outlives the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return Sweep(tmp_path, capsys)
+    yield Sweep(tmp_path, capsys)
+    for path in tmp_path.glob("*/runner"):
+        process = runner_process(SweepFolder(path.parent))
+        if process:
+            os.kill(process, signal.SIGTERM)
 
 
 @pytest.fixture

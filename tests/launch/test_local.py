@@ -1,17 +1,10 @@
 """Sweeps in this process and on this machine."""
 
 import json
-import os
 import re
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from sfbench.launch.folder import SweepFolder
-from sfbench.launch.on_this_machine import runner_process
 from tests.conftest import stable_rows
 from tests.launch.conftest import Sweep
 
@@ -22,16 +15,6 @@ grid:
     chase: {policy: toy_chase, policy.noise: 3.0}
     noisy: {policy: toy_faulty, policy.noise: 4.0}
 """
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(sweep: Sweep) -> Iterator[None]:
-    """No background process outlives its test."""
-    yield
-    for path in sweep.folder.glob("*/runner"):
-        process = runner_process(SweepFolder(path.parent))
-        if process:
-            os.kill(process, signal.SIGTERM)
 
 
 def rows(sweep_folder: str) -> dict[str, list[str]]:

@@ -1,14 +1,11 @@
 """Sweeps of several parts, with what is prepared before them and probed after them."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,6 @@ from sfbench.errors import StoppedError, UsageError
 from sfbench.launch.cells import make_graph
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Graph, Stage
-from sfbench.launch.on_this_machine import runner_process
 from sfbench.launch.preparing import prepare
 from sfbench.launch.runner import Runner
 from sfbench.launch.study import DEFAULT_SCALE, read_study, scales
@@ -58,16 +54,6 @@ TINY: dict[str, Any] = {
     "probe_extra": {"floor": {"control": "shuffled"}},
 }  # fmt: skip
 """Two trainings of two steps: on all demonstrations, which both parts evaluate, and on one."""
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(sweep: Sweep) -> Iterator[None]:
-    """No background process outlives its test."""
-    yield
-    for path in sweep.folder.glob("*/runner"):
-        process = runner_process(SweepFolder(path.parent))
-        if process:
-            os.kill(process, signal.SIGTERM)
 
 
 def write(sweep: Sweep, changes: dict[str, Any] | None = None) -> str:
