@@ -68,7 +68,7 @@ def _inject(trainable: Trainable, config: LoraConfig) -> None:
         name
         for name, part in module.named_modules()
         if isinstance(part, nn.Linear)
-        and not name.startswith(full)
+        and not f"{name}.weight".startswith(full)
         and f"{name}.weight" not in trainable.unread
     ]
     if not targets:

@@ -60,7 +60,7 @@ class Keeper:
         learning, processes, tensors = self._learning, self._processes, state.tensors
         processes.load_module(learning.wrapped, dict(tensors["weights"]))
         moments = nested_moments(tensors["moments"])
-        processes.load_moments(learning.wrapped, learning.optimiser, learning.names, moments)
+        processes.load_moments(learning.wrapped, learning.optimisers, learning.names, moments)
         if learning.average is not None:
             learning.average.swap()
             processes.load_module(learning.wrapped, dict(tensors["average"]))
@@ -82,7 +82,7 @@ class Keeper:
         """
         learning, processes = self._learning, self._processes
         weights = processes.module_state(learning.wrapped)
-        moments = processes.moments(learning.wrapped, learning.optimiser)
+        moments = processes.moments(learning.wrapped, learning.optimisers)
         published = weights
         if learning.average is not None:
             learning.average.swap()

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from sfbench.training.adapters import choose_parameters
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.checkpoint import flat_moments, nested_moments
-from sfbench.training.optimisation import WeightAverage, make_optimiser
+from sfbench.training.optimisation import (
+    WeightAverage,
+    inner_matrices,
+    make_adamw,
+    make_optimisers,
+)
 from sfbench.training.processes import Processes
 from sfbench.training.settings import TrainSettings
 from sfbench.training.streams import global_stream
@@ -33,13 +38,13 @@ class PolicyLosses(nn.Module):
 
 
 class Auxiliary:
-    """An auxiliary loss with an optimiser of its own; it has none at weight 0."""
+    """An auxiliary loss with an AdamW of its own; it has none at weight 0."""
 
     def __init__(self, weighted: Weighted, settings: TrainSettings) -> None:
         self.name, self.weight, self.loss = weighted.name, weighted.weight, weighted.loss
         self.parameters = [one for one in weighted.loss.parameters() if one.requires_grad]
         learns = bool(self.parameters and self.weight)
-        self.optimiser = make_optimiser(self.parameters, settings.optimiser) if learns else None
+        self.optimiser = make_adamw(self.parameters, settings.optimiser) if learns else None
 
     def moments(self) -> dict[str, Tensor]:
         """The optimiser's tensors under one name each."""
@@ -65,7 +70,7 @@ class Learning:
         wrapped: its PolicyLosses, shared among the processes.
         names: of the parameters that are trained, without what wrappers put before them.
         trained: these parameters.
-        optimiser: of them.
+        optimisers: of them, each parameter in one.
         auxiliaries: other losses.
         average: of the weights, or None.
     """
@@ -74,7 +79,7 @@ class Learning:
     wrapped: nn.Module
     names: tuple[str, ...]
     trained: tuple[nn.Parameter, ...]
-    optimiser: torch.optim.Optimizer
+    optimisers: tuple[torch.optim.Optimizer, ...]
     auxiliaries: tuple[Auxiliary, ...]
     average: WeightAverage | None
 
@@ -93,6 +98,7 @@ class Learning:
         for one in auxiliaries:
             one.loss.attach(trainable)
             one.loss.to(processes.device)
+        inner = inner_matrices(trainable.module, trainable.full_modules)
         losses = PolicyLosses(trainable)
         names = tuple(name for name, one in losses.named_parameters() if one.requires_grad)
         wrapped = processes.wrap(losses)
@@ -103,7 +109,7 @@ class Learning:
             wrapped=wrapped,
             names=names,
             trained=trained,
-            optimiser=make_optimiser(trained, settings.optimiser),
+            optimisers=make_optimisers(trained, settings.optimiser, inner),
             auxiliaries=tuple(Auxiliary(one, settings) for one in auxiliaries),
             average=WeightAverage(wrapped, settings.ema_decay) if settings.ema_decay else None,
         )

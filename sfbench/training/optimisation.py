@@ -1,4 +1,4 @@
-"""AdamW, its learning rate as a function of the step, clipping, and an average of the weights."""
+"""Optimisers, their learning rate at each step, clipping, and an average of the weights."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from sfbench.training.muon import Muon
 from sfbench.training.settings import OptimiserConfig
 
 _COSINE_FLOOR = 0.1
 
 
-def make_optimiser(
-    parameters: Iterable[nn.Parameter], config: OptimiserConfig
-) -> torch.optim.AdamW:
+def make_adamw(parameters: Iterable[nn.Parameter], config: OptimiserConfig) -> torch.optim.AdamW:
     """AdamW over the parameters that are trained."""
     return torch.optim.AdamW(
         [parameter for parameter in parameters if parameter.requires_grad],
@@ -21,6 +20,42 @@ def make_optimiser(
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,
     )
+
+
+def make_optimisers(
+    parameters: Iterable[nn.Parameter], config: OptimiserConfig, inner: Iterable[nn.Parameter]
+) -> tuple[torch.optim.Optimizer, ...]:
+    """What trains parameters, each in one optimiser.
+
+    Args:
+        parameters: those with `requires_grad` are trained.
+        config: which optimisers.
+        inner: see `inner_matrices`; Muon's share, where the config asks for it.
+    """
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    ids = {id(matrix) for matrix in inner} if config.kind == "muon" else set()
+    matrices = [parameter for parameter in trained if id(parameter) in ids]
+    rest = make_adamw((parameter for parameter in trained if id(parameter) not in ids), config)
+    if not matrices:
+        return (rest,)
+    return (rest, Muon(matrices, config.lr, config.weight_decay))
+
+
+def inner_matrices(module: nn.Module, heads: Sequence[str] = ()) -> list[nn.Parameter]:
+    """Weights of linear layers between embeddings and heads, the matrices that Muon is made for.
+
+    Args:
+        module: the network.
+        heads: prefixes of the names of parameters that read its inputs or write its outputs.
+    """
+    linear = (
+        part
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear)
+        and not f"{name}.weight".startswith(tuple(heads))
+        and "lm_head" not in name  # what transformers calls the layer that scores words
+    )
+    return [own for part in linear for key, own in part.named_parameters() if key == "weight"]
 
 
 def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
@@ -44,10 +79,11 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
     return rate
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimisers: Iterable[torch.optim.Optimizer], rate: float) -> None:
     """Of every group."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
 
 
 def clip(parameters: Sequence[nn.Parameter], longest: float) -> float:

@@ -128,24 +128,29 @@ class Processes:
         options = StateDictOptions(full_state_dict=True, strict=False)
         set_model_state_dict(module, cast("dict[str, Any]", state), options=options)
 
-    def moments(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-        """An optimiser's whole state by parameter name, on the CPU; empty but on the first."""
-        found = get_optimizer_state_dict(module, optimiser, options=_WHOLE)
+    def moments(
+        self, module: nn.Module, optimisers: Sequence[torch.optim.Optimizer]
+    ) -> dict[str, Any]:
+        """Optimisers' whole state by parameter name, on the CPU; empty but on the first."""
+        found = get_optimizer_state_dict(module, optimisers, options=_WHOLE)
         return cast("dict[str, Any]", found.get("state", {}))
 
     def load_moments(
         self,
         module: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimisers: Sequence[torch.optim.Optimizer],
         names: Sequence[str],
         moments: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
-        """Inverse of `moments`; `names` are those of the optimiser's parameters."""
-        (group,) = optimiser.param_groups
-        settings = {key: value for key, value in group.items() if key != "params"}
+        """Inverse of `moments`; `names` are those of the trained parameters, in order."""
+        trained = (one for one in module.parameters() if one.requires_grad)
+        known = {id(one): name for one, name in zip(trained, names, strict=True)}
+        groups = [group for optimiser in optimisers for group in optimiser.param_groups]
         state: dict[str, Any] = {
             "state": {name: dict(slots) for name, slots in moments.items()},
-            "param_groups": [{**settings, "params": list(names)}],
+            "param_groups": [
+                {**group, "params": [known[id(one)] for one in group["params"]]} for group in groups
+            ],
         }
         options = StateDictOptions(full_state_dict=True)
-        set_optimizer_state_dict(module, optimiser, state, options=options)
+        set_optimizer_state_dict(module, optimisers, state, options=options)

@@ -9,6 +9,7 @@ from sfbench.errors import UnknownNameError, UsageError
 PRECISIONS = ("no", "bf16")
 DISTRIBUTED = ("ddp", "fsdp")
 SCHEDULES = ("constant", "step", "cosine")
+OPTIMISERS = ("adamw", "muon")
 
 
 @dataclass
@@ -47,20 +48,23 @@ class LoraConfig:
 
 @dataclass
 class OptimiserConfig:
-    """AdamW and its learning rate.
+    """The optimiser and its learning rate.
 
     Attributes:
+        kind: `adamw`; or `muon` (Jordan et al. 2024; scaled as in arXiv 2502.16982, so that rates
+            mean what they do for AdamW) for the matrices inside the network, AdamW for the rest.
         lr: after warm-up.
         schedule: `constant`; `step`: divided by 10 at each of `decay_at`; `cosine`: down to a tenth
             at the last step.
         warmup_steps: in which it rises linearly from 0.
         decay_at: steps, for `step`.
         weight_decay: decoupled.
-        beta1: of the first moment.
-        beta2: of the second moment.
+        beta1: of AdamW's first moment.
+        beta2: of AdamW's second moment.
         clip_norm: longest gradient; 0 clips nothing.
     """
 
+    kind: str = "adamw"
     lr: float = 5e-4
     schedule: str = "constant"
     warmup_steps: int = 0
@@ -92,7 +96,7 @@ class TrainSettings:
         tensorboard: also write event files, if tensorboard is installed.
         augment: random changes of images.
         lora: adapters.
-        optimiser: AdamW.
+        optimiser: which, and its learning rate.
     """
 
     steps: int = 1000
@@ -168,6 +172,7 @@ def check_settings(settings: TrainSettings) -> None:
     optimiser, augment, lora = settings.optimiser, settings.augment, settings.lora
     _known("precision", settings.precision, PRECISIONS)
     _known("distributed", settings.distributed, DISTRIBUTED)
+    _known("optimiser.kind", optimiser.kind, OPTIMISERS)
     _known("optimiser.schedule", optimiser.schedule, SCHEDULES)
     for key, value in (
         ("steps", settings.steps),
@@ -195,6 +200,11 @@ def check_settings(settings: TrainSettings) -> None:
     _within("augment.hue", augment.hue, lambda value: 0 <= value <= 0.5, "0 to 0.5")
     if optimiser.decay_at and optimiser.schedule != "step":
         raise UsageError("optimiser.decay_at needs optimiser.schedule=step")
+    if optimiser.kind == "muon" and settings.distributed == "fsdp":
+        raise UsageError(
+            "optimiser.kind=muon needs whole matrices in each process: use distributed=ddp, or "
+            "optimiser.kind=adamw"
+        )
     if out := [step for step in settings.keep if not 1 <= step <= settings.steps]:
         raise UsageError(f"keep={out}: allowed are steps from 1 to {settings.steps}")
 

@@ -46,7 +46,10 @@ class Stepper:
         self._wrapped, self._auxiliaries = learning.wrapped, learning.auxiliaries
         self._settings, self._processes = settings, processes
         self._parameters = learning.trained
-        self._optimiser = learning.optimiser
+        self._optimisers = (
+            *learning.optimisers,
+            *(one.optimiser for one in learning.auxiliaries if one.optimiser is not None),
+        )
         self._passes = passes(settings, processes.count)[1]
 
     def take(self, feed: Feed, step: int, rate: float, stop_asked: bool) -> StepResult:
@@ -61,9 +64,8 @@ class Stepper:
         Raises:
             StoppedError: a loss or the gradient is not finite; the weights are as before.
         """
-        optimisers = [self._optimiser, *(a.optimiser for a in self._auxiliaries if a.optimiser)]
-        for optimiser in optimisers:
-            set_learning_rate(optimiser, rate)
+        set_learning_rate(self._optimisers, rate)
+        for optimiser in self._optimisers:
             optimiser.zero_grad(set_to_none=True)
         totals: dict[str, float] = {}
         broken, seen = [], []
@@ -83,7 +85,7 @@ class Stepper:
         norms = self._clipped()
         if not all(math.isfinite(norm) for norm in norms.values()):
             self._refuse("the gradient", step, seen)
-        for optimiser in optimisers:
+        for optimiser in self._optimisers:
             optimiser.step()
         count = self._processes.count
         sums = self._processes.sums(list(totals.values()))

@@ -8,7 +8,9 @@ from typing import Any
 from sfbench.registry import find_policy
 from sfbench.training.metrics import read_metrics
 from sfbench.training.request import TrainRequest
-from sfbench.training.settings import AugmentConfig, TrainSettings
+from sfbench.training.settings import AugmentConfig, OptimiserConfig, TrainSettings
+
+MUON = OptimiserConfig(kind="muon", lr=1e-3)
 
 
 def settings(**changes: Any) -> TrainSettings:

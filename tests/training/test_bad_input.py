@@ -19,7 +19,7 @@ from sfbench.registry import find_policy
 from sfbench.training.run import train
 from sfbench.training.settings import OptimiserConfig, RolloutConfig
 from tests.training.demos import IMAGE_PX, episode
-from tests.training.runs import losses, request
+from tests.training.runs import MUON, losses, request
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +72,8 @@ def test_no_dataset(tmp_path: Path) -> None:
         ({"micro_batch": 3}, "micro_batch=3: allowed what divides"),
         ({"keep": [9]}, "keep=[9]: allowed are steps from 1 to 6"),
         ({"precision": "bf8"}, "unknown value of precision 'bf8'. Did you mean 'bf16'?"),
+        ({"optimiser": OptimiserConfig(kind="mion")}, "Did you mean 'muon'?"),
+        ({"optimiser": MUON, "distributed": "fsdp"}, "optimiser.kind=muon needs whole matrices"),
         ({"start": "/nowhere"}, "/nowhere lacks model.safetensors"),
         ({"rollout": RolloutConfig(steps=[2])}, "type suite=NAME"),
     ],

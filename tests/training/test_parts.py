@@ -1,16 +1,21 @@
 """Augmentation, learning rates, questions: against other ways to compute the same."""
 
 import colorsys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from sfbench.training.augmentation import Augmentation
+from sfbench.training.learning import Learning
 from sfbench.training.optimisation import learning_rate
+from sfbench.training.processes import Processes
 from sfbench.training.settings import AugmentConfig, OptimiserConfig, TrainSettings, passes
+from sfbench.training.setup import make_trainable, open_demonstrations
 from sfbench.training.vlm.pictures import Picture
 from sfbench.training.vlm.questions import ANSWERS, ask, cell_shares, colour_of, kind_of
+from tests.training.runs import MUON, request
 
 
 def images(count: int = 3, views: int = 2) -> torch.Tensor:
@@ -84,6 +89,23 @@ def test_learning_rates() -> None:
     assert learning_rate(cosine, 10, 110) == 1.0
     assert learning_rate(cosine, 60, 110) == pytest.approx(0.55)
     assert learning_rate(cosine, 110, 110) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("policy", ["openvla_oft_micro", "pi0_micro"])
+def test_muon_has_the_matrices_between_embeddings_and_heads(dataset: Path, policy: str) -> None:
+    asked = request(dataset, Path("nowhere"), policy, optimiser=MUON)
+    trainable = make_trainable(asked, open_demonstrations(asked, None))
+    made = Learning.build(trainable, (), asked.settings, Processes("cpu", "no", "ddp"))
+    adamw, muon = ([id(one) for one in opt.param_groups[0]["params"]] for opt in made.optimisers)
+    named = {id(one): (name, one) for name, one in made.trainable.module.named_parameters()}
+    assert sorted([*adamw, *muon]) == sorted(id(one) for one in made.trained)
+    assert all(named[one][1].ndim == 2 for one in muon)
+    names = [named[one][0] for one in muon]
+    assert any("self_attn.q_proj" in name for name in names)
+    outer = (*made.trainable.full_modules, "embed", "norm", "lm_head")
+    assert not [name for name in names if any(part in name for part in outer)]
+    left = [named[one][0] for one in adamw if named[one][1].ndim == 2]
+    assert not [name for name in left if ".mlp." in name]
 
 
 def test_passes() -> None:

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from sfbench.training.run import train
-from tests.training.runs import losses, request
+from tests.training.runs import MUON, losses, request
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,11 +37,15 @@ def runs(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     train(request(dataset, out / "one", ema_decay=0.5))
+    train(request(dataset, out / "muon_one", optimiser=MUON))
     train(request(dataset, out / "pi0_one", "pi0_micro"))
     return out
 
 
-@pytest.mark.parametrize(("two", "one"), [("ddp", "one"), ("fsdp", "one"), ("pi0", "pi0_one")])
+@pytest.mark.parametrize(
+    ("two", "one"),
+    [("ddp", "one"), ("fsdp", "one"), ("muon", "muon_one"), ("pi0", "pi0_one")],
+)
 def test_same_losses(runs: Path, two: str, one: str) -> None:
     """Also with noise and augmentation, which are drawn for each sample."""
     np.testing.assert_allclose(losses(runs / two), losses(runs / one), rtol=LOSS_TOLERANCE)

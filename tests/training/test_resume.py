@@ -12,7 +12,7 @@ from sfbench.errors import RunFolderError, StoppedError
 from sfbench.training.run import train
 from sfbench.training.settings import AugmentConfig
 from tests.conftest import Cli, start_cli
-from tests.training.runs import losses, numbers, request
+from tests.training.runs import MUON, losses, numbers, request
 
 
 def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> None:
@@ -62,6 +62,18 @@ def test_kill_9_at_a_random_step(cli: Cli, dataset: Path, tmp_path: Path) -> Non
     assert numbers(killed) == numbers(whole)
     one, two = (folder / "checkpoints" / str(steps) for folder in (killed, whole))
     for file in ("model.safetensors", "training_state/weights.safetensors"):
+        assert (one / file).read_bytes() == (two / file).read_bytes()
+
+
+def test_two_optimisers_resume(dataset: Path, tmp_path: Path) -> None:
+    """Muon beside AdamW: what each knows of its parameters comes back."""
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    for steps in (3, 7):
+        train(request(dataset, parts, steps=steps, optimiser=MUON))
+    train(request(dataset, whole, steps=7, optimiser=MUON))
+    assert numbers(parts) == numbers(whole)
+    one, two = (folder / "checkpoints" / "7" for folder in (parts, whole))
+    for file in ("model.safetensors", "training_state/moments.safetensors"):
         assert (one / file).read_bytes() == (two / file).read_bytes()
 
 

@@ -28,7 +28,7 @@ from sfbench.training.checkpoint import (
     written_whole,
 )
 from sfbench.training.metrics import MetricsLog
-from sfbench.training.optimisation import clip, learning_rate, make_optimiser, set_learning_rate
+from sfbench.training.optimisation import clip, learning_rate, make_adamw, set_learning_rate
 from sfbench.training.reporting import TrainReporter
 from sfbench.training.settings import OptimiserConfig
 from sfbench.training.streams import global_stream
@@ -73,7 +73,7 @@ class TeacherTraining:
             lr=settings.lr, schedule="cosine", warmup_steps=max(settings.steps // 20, 1)
         )
         self._trained = [one for one in self.model.parameters() if one.requires_grad]
-        self._optimiser = make_optimiser(self._trained, self._rates)
+        self._optimiser = make_adamw(self._trained, self._rates)
 
     def run(self, config: Mapping[str, Json], reporter: TrainReporter) -> None:
         """Train to the end, from the newest checkpoint on if there is one.
@@ -107,7 +107,7 @@ class TeacherTraining:
 
     def _step(self, step: int) -> dict[str, float]:
         settings = self._settings
-        set_learning_rate(self._optimiser, learning_rate(self._rates, step, settings.steps))
+        set_learning_rate((self._optimiser,), learning_rate(self._rates, step, settings.steps))
         batch = draw_batch(self._scenes, settings.batch_size, settings.seed, step, self._alone).to(
             self._device
         )

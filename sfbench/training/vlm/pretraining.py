@@ -17,7 +17,13 @@ from sfbench.errors import StoppedError, UsageError
 from sfbench.rollout.seeds import derive_seed
 from sfbench.training.checkpoint import written_whole
 from sfbench.training.metrics import METRICS_FILE
-from sfbench.training.optimisation import clip, learning_rate, make_optimiser, set_learning_rate
+from sfbench.training.optimisation import (
+    clip,
+    inner_matrices,
+    learning_rate,
+    make_optimisers,
+    set_learning_rate,
+)
 from sfbench.training.reporting import TrainReporter
 from sfbench.training.settings import OptimiserConfig
 from sfbench.training.streams import global_stream
@@ -116,7 +122,10 @@ class VlmTraining:
             self._heads = Heads(reader.width, len(cameras)).to(device)
         reader.module.to(device)
         self._optimiser_config = OptimiserConfig(
-            lr=settings.lr, schedule="cosine", warmup_steps=max(settings.steps // 20, 1)
+            kind="muon",
+            lr=settings.lr,
+            schedule="cosine",
+            warmup_steps=max(settings.steps // 20, 1),
         )
 
     def run(self, out: Path, reporter: TrainReporter, card: dict[str, Any]) -> VlmScores:
@@ -132,22 +141,25 @@ class VlmTraining:
         """
         settings, module = self._settings, self._reader.module
         parameters = [*module.parameters(), *self._heads.parameters()]
-        optimiser = make_optimiser(parameters, self._optimiser_config)
+        inner = inner_matrices(module)
+        optimisers = make_optimisers(parameters, self._optimiser_config, inner)
         lines = []
         module.train()
         reporter.on_start(0, settings.steps)
         for step in range(1, settings.steps + 1):
             start_s = time.perf_counter()
             rate = learning_rate(self._optimiser_config, step, settings.steps)
-            set_learning_rate(optimiser, rate)
+            set_learning_rate(optimisers, rate)
             losses = self._losses(self._draw(self._train, "ask", step, settings.batch_size))
             total = torch.stack(list(losses.values())).sum()
             if not bool(torch.isfinite(total)):
                 raise StoppedError(f"the loss of step {step} is not finite; lower lr")
-            optimiser.zero_grad(set_to_none=True)
+            for optimiser in optimisers:
+                optimiser.zero_grad(set_to_none=True)
             total.backward()  # type: ignore[no-untyped-call]
             clip(parameters, self._optimiser_config.clip_norm)
-            optimiser.step()
+            for optimiser in optimisers:
+                optimiser.step()
             values = {name: float(value.detach()) for name, value in losses.items()}
             spent_s = time.perf_counter() - start_s
             lines.append({"step": step, "losses": values, "lr": rate, "step_s": spent_s})
