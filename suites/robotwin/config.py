@@ -42,6 +42,8 @@ class RandomizedConfig(RobotwinConfig):
         lighting: the sun's direction, and the colour and strength of all light.
         table_height: the table stands up to 3 cm lower.
         camera_jitter_m: standard deviation of the room cameras' places; 0 leaves them alone.
+        push_rad: standard deviation of pushes at each arm joint, about one a second, which fade
+            again; for demonstrations that show the way back. 0: none.
     """
 
     clutter: bool = True
@@ -49,3 +51,4 @@ class RandomizedConfig(RobotwinConfig):
     lighting: bool = True
     table_height: bool = True
     camera_jitter_m: float = 0.0
+    push_rad: float = 0.0

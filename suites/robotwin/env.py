@@ -15,6 +15,7 @@ from . import privileged
 from .control import Control
 from .expert.bimanual import Bimanual, Script
 from .pose import Array
+from .randomized.pushes import Pushes
 from .randomized.randomizer import Axes, Randomizer
 from .robot.panda import Side
 from .scene.room import SUBSTEPS
@@ -52,6 +53,7 @@ class RobotwinEnv:
         self._low, self._high = spec.action.low, spec.action.high
         self._renderer: OffscreenRenderer | None = None
         self._randomizer = Randomizer(self.scene, task, axes) if axes else None
+        self._pushes: Pushes | None = None
         self._scene_hash = ""
 
     @property
@@ -65,11 +67,12 @@ class RobotwinEnv:
         return self.scene.data
 
     def reset(self, init_state: int, seed: int) -> None:
-        """Start an episode; the seed fixes what is only seen, in the clean setting nothing."""
+        """Start an episode; the seed fixes what is only seen, and pushes; if clean, nothing."""
         candidate = self._states.candidate(init_state)
         layout = self._layout(candidate)
         if self._randomizer is not None:
             self._scene_hash = self._randomizer.dress(seed, candidate, self._states.split)
+            self._pushes = self._randomizer.pushes(seed, candidate)
             if self._renderer is not None:
                 self._renderer.upload_textures(self._randomizer.texture_ids)
         self.scene.reset(layout)
@@ -81,7 +84,10 @@ class RobotwinEnv:
     def step(self, action: NDArray[np.float64]) -> None:
         """One control step; see `sfbench.contracts.Env.step`."""
         self._control.apply(self.scene, np.clip(action, self._low, self._high))
-        self.scene.step(SUBSTEPS)
+        if self._pushes is None:
+            self.scene.step(SUBSTEPS)
+        else:
+            self.scene.step_pushed(SUBSTEPS, self._pushes.at(float(self.data.time)))
         self._check()
 
     def observe(self, cameras: Sequence[str]) -> Observation:

@@ -136,6 +136,7 @@ _DRAWS = {
 
 
 _MAX_JITTER_M = 0.1
+_MAX_PUSH = 0.3
 
 
 class Build(NamedTuple):
@@ -217,7 +218,11 @@ def _check_sizes(config: RobotwinConfig) -> None:
         value = getattr(config, name)
         if not 8 <= value <= limit:
             raise UsageError(f"suite.{name}: got {value}, allowed 8 to {limit}")
-    if isinstance(config, RandomizedConfig) and not 0 <= config.camera_jitter_m <= _MAX_JITTER_M:
-        raise UsageError(
-            f"suite.camera_jitter_m: got {config.camera_jitter_m}, allowed 0 to {_MAX_JITTER_M} (m)"
-        )
+    if not isinstance(config, RandomizedConfig):
+        return
+    for name, most, unit in (
+        ("camera_jitter_m", _MAX_JITTER_M, "m"),
+        ("push_rad", _MAX_PUSH, "rad"),
+    ):
+        if not 0 <= (given := getattr(config, name)) <= most:
+            raise UsageError(f"suite.{name}: got {given}, allowed 0 to {most} ({unit})")

@@ -1,7 +1,8 @@
 """Draws and applies one episode's variation of a scene.
 
 A candidate seed fixes all that physics feels (objects, clutter, table height), so that an expert
-can verify it; the episode's seed fixes what is only seen (textures, lighting, camera jitter).
+can verify it; the episode's seed fixes what is only seen (textures, lighting, camera jitter), and
+pushes.
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ from ..states import state_rng
 from ..tasks.base import Layout, TabletopTask
 from . import clutter, looks
 from .distractors import NAMES
+from .pushes import Pushes
 
 LOWEST_TABLE_M = 0.03
 """The table stands up to this much lower."""
@@ -38,6 +40,7 @@ class Axes:
     lighting: bool
     table_height: bool
     camera_jitter_m: float
+    push_rad: float
 
     @classmethod
     def of(cls, config: RandomizedConfig) -> "Axes":
@@ -48,11 +51,15 @@ class Axes:
             config.lighting,
             config.table_height,
             config.camera_jitter_m,
+            config.push_rad,
         )
 
     def to_json(self) -> Json:
-        """A plain dict, for the protocol card."""
-        return asdict(self)
+        """A plain dict, for the protocol card; cards from before there were pushes stay true."""
+        found = asdict(self)
+        if not self.push_rad:
+            del found["push_rad"]
+        return found
 
     @property
     def physical(self) -> tuple[str, ...]:
@@ -109,6 +116,12 @@ class Randomizer:
         if self._axes.camera_jitter_m > 0:
             drawn.append(self._shake(streams[2]))
         return stable_hash(drawn) if drawn else ""
+
+    def pushes(self, seed: int, candidate: int) -> Pushes | None:
+        """What happens to the arms in an episode, or None where nothing does."""
+        if not self._axes.push_rad:
+            return None
+        return Pushes(_stream(self._task, candidate, f"pushes/{seed}"), self._axes.push_rad)
 
     @property
     def texture_ids(self) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """A running scene: poses in the table frame, contacts, grippers, and the servos' targets."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import mujoco
@@ -137,6 +138,15 @@ class Scene:
         """Advance the physics."""
         mujoco.mj_step(self.model, self.data, nstep=substeps)
         self._fresh = False
+
+    def step_pushed(self, substeps: int, offsets: Mapping[Side, Array]) -> None:
+        """Advance the physics with servos that miss their joint targets by some offsets (rad)."""
+        wanted = self.data.ctrl.copy()
+        for side, offset in offsets.items():
+            self.data.ctrl[self._arm_ctrl[side]] += offset
+        self.step(substeps)
+        # Controls start from the targets, which the pushes are no part of.
+        self.data.ctrl[:] = wanted
 
     def refresh(self) -> None:
         """Bring positions and contacts up to date with the joint positions."""

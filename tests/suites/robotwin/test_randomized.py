@@ -146,6 +146,36 @@ def test_camera_jitter_alone_moves_the_rooms_cameras() -> None:
     np.testing.assert_array_equal(first["left_camera"].to_world, second["left_camera"].to_world)
 
 
+def test_pushes_move_the_arms_and_leave_what_is_commanded() -> None:
+    """Two seeds, one seed again after a state was restored, and no pushes."""
+    paths, targets = [], []
+    for size_rad, seed in ((0.05, 1), (0.05, 2), (0.05, 1), (0.0, 1)):
+        env = randomized("click_bell", **OFF, push_rad=size_rad)
+        env.reset(3, seed=seed)
+        expert, tools, path = env.expert(), [], []
+        for step in range(40):
+            path.append(expert.act())
+            env.step(path[-1])
+            tools.append(env.scene.tcp(Side.LEFT).pos)
+            if step == 20:
+                state = env.get_state()
+                env.step(path[0])
+                env.set_state(state)
+        paths.append(np.array(tools))
+        targets.append((np.array(path), env.scene.arm_target(Side.LEFT).copy()))
+        env.close()
+    still = paths[3]
+    off_m = [np.linalg.norm(path - still, axis=1) for path in paths]
+    np.testing.assert_array_equal(paths[0], paths[2])
+    assert np.abs(paths[0] - paths[1]).max() > 0.005
+    for found in off_m[:3]:
+        assert 0.01 < found.max() < 0.3
+        assert found.min() < 0.005, "they fade"
+    for actions, target in targets:
+        np.testing.assert_array_equal(actions, targets[3][0])
+        np.testing.assert_allclose(target, targets[3][1], atol=1e-12)
+
+
 def test_an_episode_does_not_depend_on_those_before() -> None:
     fresh, used = randomized("click_bell"), randomized("click_bell")
     used.reset(5, seed=9)
@@ -224,13 +254,14 @@ def test_state_ids_tell_settings_apart_where_physics_differs() -> None:
 def test_the_card_names_every_axis() -> None:
     cards = [
         make_randomized(RandomizedConfig(**settings)).card()
-        for settings in ({}, {"lighting": False}, {"camera_jitter_m": 0.01})
+        for settings in ({}, {"lighting": False}, {"camera_jitter_m": 0.01}, {"push_rad": 0.1})
     ]
-    assert len({str(card) for card in cards}) == 3
+    assert len({str(card) for card in cards}) == 4
     assert "randomized" not in make_clean(RobotwinConfig()).card()
 
 
-def test_jitter_out_of_range_is_refused() -> None:
+@pytest.mark.parametrize("axis", ["camera_jitter_m", "push_rad"])
+def test_numbers_out_of_range_are_refused(axis: str) -> None:
     for wrong in (-0.01, 0.5, float("nan")):
-        with pytest.raises(UsageError, match="camera_jitter_m"):
-            make_randomized(RandomizedConfig(camera_jitter_m=wrong))
+        with pytest.raises(UsageError, match=axis):
+            make_randomized(RandomizedConfig(**{axis: wrong}))
