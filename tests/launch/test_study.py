@@ -374,7 +374,7 @@ def test_the_packaged_study_is_what_it_says(scale: str) -> None:
     # The arms' last checkpoint is the data curve's point of all demonstrations.
     assert config.train is not None
     assert {max(cell.steps) for cell in trainings} == {config.train["steps"]}
-    assert Counter(len(cell.steps) for cell in trainings) == {6: 9, 1: 24}
+    assert Counter(len(cell.steps) for cell in trainings) == {6: 6, 1: 27}
     assert len(graph.of_stage(Stage.PROBE)) == 9 + len(config.probe_extra)
 
 
@@ -386,7 +386,7 @@ def test_a_study_is_checked_and_submitted_by_its_name(
     few = ("grid.train.seed=[0]", "parts.data.grid.train.subset=[5%]")
     out = sweep(f"scale={scale}", "study=spatial_forcing", "launcher=slurm", *few)
     assert re.findall(r"(\w+): job \d+, (\d+) tasks", out) == [
-        ("prepare", "4"), ("train", "5"), ("eval", "20"), ("probe", "8"), ("report", "1"),
+        ("prepare", "4"), ("train", "5"), ("eval", "15"), ("probe", "8"), ("report", "1"),
     ]  # fmt: skip
     shown = f"results/sweeps/spatial_forcing_{scale}"
     plans = [json.loads(path.read_text()) for path in Path(shown).glob("cells/*/plan.json")]
