@@ -1,6 +1,7 @@
 """One running scene of one task and split."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import mujoco
@@ -14,6 +15,7 @@ from sfbench.sim.offscreen import OffscreenRenderer
 from . import privileged
 from .control import Control
 from .expert.bimanual import Bimanual, Script
+from .expert.paths import NoWayError
 from .pose import Array
 from .randomized.pushes import Pushes
 from .randomized.randomizer import Axes, Randomizer
@@ -207,6 +209,7 @@ class ScriptedExpert:
         self._control = control
 
     def act(self) -> NDArray[np.float64]:
-        """The next action; holds still once the script has ended."""
-        next(self._script, None)
+        """The next action; holds still once the script has ended, or knows no way on."""
+        with suppress(NoWayError):
+            next(self._script, None)
         return self._control.encode({side: self._robot[side] for side in Side})

@@ -39,6 +39,10 @@ Path = list[Waypoint]
 """One waypoint a control step, the start left out."""
 
 
+class NoWayError(Exception):
+    """An expert knows no way on, as after a push has turned what it holds: its attempt fails."""
+
+
 class PathPlanner:
     """Plans moves of one arm from any waypoint."""
 
@@ -78,7 +82,12 @@ class PathPlanner:
         Where the joints would have to go far or near their limits is ruled out first, by inverse
         kinematics at the end alone; what is left is decided by whole paths, because a path may
         run into a joint limit that its end is clear of.
+
+        Raises:
+            NoWayError: no pose was given, because none of the task's is fit in this state.
         """
+        if not poses:
+            raise NoWayError
 
         def end_cost(pose: Pose) -> tuple[bool, float]:
             found = self._solve(pose, start.qpos, 60)

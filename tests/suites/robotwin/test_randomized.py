@@ -176,6 +176,20 @@ def test_pushes_move_the_arms_and_leave_what_is_commanded() -> None:
         np.testing.assert_allclose(target, targets[3][1], atol=1e-12)
 
 
+def test_an_expert_that_knows_no_way_on_holds_still() -> None:
+    """Pushed hard, it holds the can so that no pose of its hand sets it down upright."""
+    env = randomized("move_can_pot", **OFF, push_rad=0.1)
+    env.reset(4, seed=0)
+    expert, actions = env.expert(), []
+    for _ in range(110):
+        actions.append(expert.act())
+        env.step(actions[-1])
+    assert not env.success()
+    assert np.ptp(actions[:40], axis=0).max() > 0.1
+    assert np.ptp(actions[-10:], axis=0).max() == 0
+    env.close()
+
+
 def test_an_episode_does_not_depend_on_those_before() -> None:
     fresh, used = randomized("click_bell"), randomized("click_bell")
     used.reset(5, seed=9)
