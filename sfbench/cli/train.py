@@ -16,8 +16,8 @@ what is trained
 how
   steps=1000 batch_size=16 micro_batch=N   samples of a step over all, of a pass in one process
   seed=0                weights, order, augmentation, noise
-  optimiser.lr=5e-4     also .kind=adamw|muon .schedule=constant|step|cosine .decay_at=[N] .warmup_steps=N
-                        .weight_decay=X .beta1=X .beta2=X .clip_norm=X
+  optimiser.lr=5e-4     also .schedule=constant|step|cosine .decay_at=[N] .warmup_steps=N
+                        .kind=adamw|muon .weight_decay=X .beta1=X .beta2=X .clip_norm=X
   lora.rank=0           0 trains all weights; also lora.alpha=N lora.dropout=X
   augment.crop_area=1   share that random crops keep; also .brightness .contrast .saturation .hue
   ema_decay=0           average of the weights, saved in place of the last ones
