@@ -81,6 +81,7 @@ class RobotwinEnv:
 
     def reset_candidate(self, candidate: int) -> None:
         """Start an episode from a candidate seed's state, whatever its split and its looks."""
+        self._pushes = None
         self.scene.reset(self._layout(candidate))
 
     def step(self, action: NDArray[np.float64]) -> None:

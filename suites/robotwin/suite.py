@@ -136,7 +136,7 @@ _DRAWS = {
 
 
 _MAX_JITTER_M = 0.1
-_MAX_PUSH = 0.3
+_MAX_PUSH_RAD = 0.3
 
 
 class Build(NamedTuple):
@@ -222,7 +222,7 @@ def _check_sizes(config: RobotwinConfig) -> None:
         return
     for name, most, unit in (
         ("camera_jitter_m", _MAX_JITTER_M, "m"),
-        ("push_rad", _MAX_PUSH, "rad"),
+        ("push_rad", _MAX_PUSH_RAD, "rad"),
     ):
         if not 0 <= (given := getattr(config, name)) <= most:
             raise UsageError(f"suite.{name}: got {given}, allowed 0 to {most} ({unit})")

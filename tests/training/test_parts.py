@@ -11,7 +11,13 @@ from sfbench.training.augmentation import Augmentation
 from sfbench.training.learning import Learning
 from sfbench.training.optimisation import learning_rate
 from sfbench.training.processes import Processes
-from sfbench.training.settings import AugmentConfig, OptimiserConfig, TrainSettings, passes
+from sfbench.training.settings import (
+    AugmentConfig,
+    LoraConfig,
+    OptimiserConfig,
+    TrainSettings,
+    passes,
+)
 from sfbench.training.setup import make_trainable, open_demonstrations
 from sfbench.training.vlm.pictures import Picture
 from sfbench.training.vlm.questions import ANSWERS, ask, cell_shares, colour_of, kind_of
@@ -106,6 +112,16 @@ def test_muon_has_the_matrices_between_embeddings_and_heads(dataset: Path, polic
     assert not [name for name in names if any(part in name for part in outer)]
     left = [named[one][0] for one in adamw if named[one][1].ndim == 2]
     assert not [name for name in left if ".mlp." in name]
+
+
+@pytest.mark.parametrize("policy", ["openvla_oft_micro", "pi0_micro"])
+def test_lora_leaves_what_is_trained_in_full_alone(dataset: Path, policy: str) -> None:
+    asked = request(dataset, Path("nowhere"), policy, lora=LoraConfig(rank=2))
+    trainable = make_trainable(asked, open_demonstrations(asked, None))
+    Learning.build(trainable, (), asked.settings, Processes("cpu", "no", "ddp"))
+    adapted = [name for name, _ in trainable.module.named_parameters() if ".lora_" in name]
+    assert adapted
+    assert not [name for name in adapted if name.startswith(trainable.full_modules)]
 
 
 def test_passes() -> None:

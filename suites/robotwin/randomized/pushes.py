@@ -15,7 +15,7 @@ _MEAN_GAP_S = 1.0
 _FADE_S = 0.4
 """In which a push falls to a third."""
 _LASTING_S = 60.0
-"""Longer than any episode; then the same pushes come again."""
+"""A longer episode meets the same pushes again."""
 
 
 class Pushes:
