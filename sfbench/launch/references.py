@@ -46,6 +46,15 @@ def resolve_keys(keys: Mapping[str, Any], folders: Mapping[str, str]) -> dict[st
     return found
 
 
+def referred(value: object) -> set[str]:
+    """The names in a value, and in its lists."""
+    if isinstance(value, list | tuple):
+        return set[str]().union(*map(referred, value))
+    if not isinstance(value, str) or not value.startswith(MARK):
+        return set()
+    return {value.removeprefix(MARK).partition("/")[0]}
+
+
 def check_name(kind: str, name: object) -> None:
     """Refuse a name that could be no folder's. Raises UsageError."""
     if not _NAME.fullmatch(str(name)):

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,18 @@ from sfbench.demos.spec import spec_of
 from sfbench.errors import StoppedError, UsageError
 from sfbench.launch.cells import make_graph
 from sfbench.launch.folder import SweepFolder
-from sfbench.launch.graph import Graph, Stage
+from sfbench.launch.graph import Graph, Stage, TaskName
 from sfbench.launch.preparing import prepare
 from sfbench.launch.runner import Runner
 from sfbench.launch.study import DEFAULT_SCALE, read_study, scales
 from sfbench.launch.submitting import stage_plans
-from sfbench.launch.sweep_file import SweepConfig, read_sweep, to_yaml
+from sfbench.launch.sweep_file import AfterRule, SweepConfig, read_sweep, to_yaml
 from tests.launch.conftest import Sweep
 from tests.launch.fake_slurm import FakeSlurm
 from tests.spatial.toys import _episode
 from tests.training.demos import IMAGE_PX
 
+RunHere = Callable[[SweepFolder, Graph, SweepConfig], list[str]]
 POLICY = "openvla_oft_micro"
 TINY: dict[str, Any] = {
     "prepare": {
@@ -211,7 +214,7 @@ def test_a_preparation_that_was_killed_goes_on(sweep: Sweep) -> None:
     text = """
 prepare: {demos: {command: collect, suite: toy, suite.step_s: 0.2, policy: expert, episodes: 6,
                   tasks: [reach], workers: 0}}
-train: {steps: 1}
+train: {steps: 1, dataset: "@demos"}
 train_entry: sfbench_toy.training:command
 checkpoints: [1]
 eval: {suite: toy, policy: toy_chase, tasks: reach, episodes: 1, workers: 0, policy.noise: 3.0}
@@ -244,34 +247,79 @@ eval: {suite: toy, policy: toy_chase, tasks: reach, episodes: 1, workers: 0, pol
     assert len(open_dataset(Path("sweep/cells/prepare-demos")).episodes) == 6
 
 
-def test_a_failed_preparation_stops_what_needs_it(
-    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What needs a stage that failed is passed over, and what needs that; not the report."""
-    folder, graph = SweepFolder(sweep.folder / "sweep"), graph_of(
-        prepare={"demos": {"command": "collect", "suite": "toy"}}, eval={"suite": "toy"},
-        train={"dataset": "@demos"}, checkpoints=[1],
+class Made:
+    """A job that has ended, whether it has made anything or not."""
+
+    job_id = "1"
+
+    def done(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch) -> RunHere:
+    """Runs a sweep's tasks, which end at once and make nothing; says which were begun."""
+    begun: list[str] = []
+
+    def start(runner: Runner, task: TaskName, workers: int) -> Made:
+        begun.append(str(task))
+        return Made()
+
+    monkeypatch.setattr(Runner, "_start", start)
+
+    def run(folder: SweepFolder, graph: Graph, config: SweepConfig) -> list[str]:
+        tasks = [task for cell in graph.cells.values() for task in cell.tasks]
+        for cell in graph.of_stage(Stage.EVAL):
+            write_plan(folder.cell(cell.id))
+        events = [
+            {"stage": plan.stage, "tasks": [str(task) for task in plan.tasks], "parallel": 1,
+             "waits": json.loads(json.dumps(plan.waits))}
+            for plan in stage_plans(graph, config, tasks)
+        ]  # fmt: skip
+        begun.clear()
+        Runner(folder, graph).run(events)
+        return list(begun)
+
+    return run
+
+
+def test_a_failed_preparation_stops_what_needs_it(tmp_path: Path, run_here: RunHere) -> None:
+    """What needs a cell that failed is passed over, and what needs that; not the rest."""
+    graph = graph_of(
+        prepare={"demos": {"command": "collect", "suite": "toy"},
+                 "other": {"command": "collect", "suite": "toy"}},
+        eval={"suite": "toy"}, train={}, checkpoints=[1],
+        grid={"arm": {"a": {"train.dataset": "@demos"}, "b": {"train.dataset": ["@other/sub"]}}},
     )  # fmt: skip
-    for cell in graph.of_stage(Stage.EVAL):
-        write_plan(folder.cell(cell.id))
-    tasks = [task for cell in graph.cells.values() for task in cell.tasks]
-    run: list[str] = []
-    monkeypatch.setattr(Runner, "_run_stage", lambda self, tasks, *_: run.extend(map(str, tasks)))
-    events = [
-        {"stage": plan.stage, "tasks": [str(task) for task in plan.tasks], "parallel": 1,
-         "waits": json.loads(json.dumps(plan.waits))}
-        for plan in stage_plans(graph, SweepConfig(), tasks)
+    folder = SweepFolder(tmp_path)
+    folder.write_finished(graph.cells["prepare-other"])
+    prepared = ["prepare-demos/0", "prepare-other/0"]
+    assert run_here(folder, graph, SweepConfig()) == [*prepared, "train-b/0", "report/0"]
+    tolerant = SweepConfig(after_train=AfterRule.ANY)
+    assert run_here(folder, graph, tolerant) == [
+        *prepared, "a-1/0", "train-b/0", "b-1/0", "report/0",
     ]  # fmt: skip
-    Runner(folder, graph).run(events)
-    assert run == ["prepare-demos/0", "report/0"]
-    folder.write_finished(graph.cells["prepare-demos"])
-    run.clear()
-    Runner(folder, graph).run(events)
-    assert run == ["prepare-demos/0", "train-all/0", "report/0"]
+    strict = SweepConfig(after_eval=AfterRule.OK)
+    assert run_here(folder, graph, strict) == [*prepared, "train-b/0"]
+
+
+def test_each_training_is_followed_by_what_judges_it(tmp_path: Path, run_here: RunHere) -> None:
+    graph = graph_of(
+        eval={"suite": "toy"}, train={}, checkpoints=[1, 2], grid={"train.seed": [0, 1]},
+        probe={"dataset": "d"}, probe_extra={"floor": {"control": "shuffled"}},
+    )  # fmt: skip
+    folder = SweepFolder(tmp_path)
+    for seed, step in product((0, 1), (1, 2)):
+        (folder.cell(f"train-{seed}") / "checkpoints" / str(step)).mkdir(parents=True)
+    assert run_here(folder, graph, SweepConfig()) == [
+        "train-0/0", "0-1/0", "0-2/0", "probe-0/0",
+        "train-1/0", "1-1/0", "1-2/0", "probe-1/0",
+        "probe-floor/0", "report/0",
+    ]  # fmt: skip
 
 
 def write_plan(folder: Path) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_text(json.dumps({"episodes": [dict.fromkeys(EpisodeKey._fields)]}))
 
 

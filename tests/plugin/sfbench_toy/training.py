@@ -6,7 +6,7 @@ from pathlib import Path
 from sfbench.errors import StoppedError, UsageError
 from sfbench.rollout.stopping import stop_on_signal
 
-KEYS = ("out", "keep", "fail", "steps", "seconds")
+KEYS = ("out", "keep", "dataset", "fail", "steps", "seconds")
 
 
 def command(arguments: Sequence[str]) -> int:
