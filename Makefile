@@ -60,7 +60,7 @@ TRAIN := results/runs/train-demo
 TRAIN_SUITE := suite=robotwin suite.camera_width=64 suite.camera_height=64 tasks=[lift_pot]
 train-demo: setup
 	$(BIN)/sfbench collect $(TRAIN_SUITE) policy=expert episodes=400 out=$(TRAIN)/demos
-	test -d $(TRAIN)/start || $(BIN)/sfbench train vlm $(TRAIN_SUITE) policy=openvla_oft_micro scenes=200 steps=500 out=$(TRAIN)/start
+	$(BIN)/sfbench train vlm $(TRAIN_SUITE) policy=openvla_oft_micro scenes=200 steps=500 out=$(TRAIN)/start
 	$(BIN)/sfbench train policy=openvla_oft_micro dataset=$(TRAIN)/demos start=$(TRAIN)/start recipe=mini_cpu arm=baseline out=$(TRAIN)/run
 	$(BIN)/sfbench eval $(TRAIN_SUITE) policy=openvla_oft_micro checkpoint=$(TRAIN)/run/checkpoints/12000 episodes=100 out=$(TRAIN)/eval
 	$(BIN)/sfbench report $(TRAIN)/eval -o $(TRAIN)/report

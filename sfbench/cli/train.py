@@ -38,7 +38,7 @@ alignment (Spatial Forcing)
                         also align.norm align.position_scale align.resampling align.shift
 
 `vlm` pretrains a small model's vision and language layers on 2-D questions about rendered images of
-a suite: where the named object is, its colour, how many, left or right.
+a suite: where the named object is, its colour, how many, left or right. Typed again it goes on.
 
   suite=NAME policy=NAME out=DIR           a folder for start=
   tasks=[a,b] scenes=400                   default: all tasks; images of each

@@ -1,10 +1,11 @@
 """`sfbench train vlm`: start weights from 2-D questions; see `train` for the keys."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING
 
@@ -12,6 +13,12 @@ from sfbench.cli.compose import Composed, compose_command
 from sfbench.contracts import Suite
 from sfbench.errors import UsageError
 from sfbench.registry import SuiteRecipe, find_policy, policies
+
+if TYPE_CHECKING:
+    from sfbench.training.vlm.pretraining import VlmScores
+
+_CARD, _CHECKPOINTS = "vlm.yaml", "checkpoints"
+"""What a folder has that is complete, or that was begun."""
 
 
 @dataclass
@@ -38,14 +45,15 @@ def command(arguments: Sequence[str]) -> int:
     _check(config, composed.chosen["policy"])
     suite = SuiteRecipe(composed.chosen["suite"], config.suite).build()
     suite.preflight()
-    _pretrain(config, composed, suite)
+    print(_pretrain(config, composed, suite))
     return 0
 
 
 def _check(config: VlmConfig, policy: str) -> None:
     if not config.out:
         raise UsageError("out= is missing: name the folder for the start weights")
-    if Path(config.out).exists():
+    out = Path(config.out)
+    if out.exists() and not ((out / _CARD).is_file() or (out / _CHECKPOINTS).is_dir()):
         raise UsageError(f"out={config.out} exists; name another folder, or remove it")
     if config.scenes < 2:
         raise UsageError(f"scenes={config.scenes}: allowed 2 or more")
@@ -57,21 +65,32 @@ def _check(config: VlmConfig, policy: str) -> None:
         )
 
 
-def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> None:
+def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> str:
     import torch
 
     from sfbench.training.reporting import train_reporter
     from sfbench.training.vlm.pictures import render
-    from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining
+    from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining, stored_scores
     from sfbench.training.vlm.questions import ANSWERS, WORDS, kind_of, spoken
     from sfbench.training.vlm.reader import Reader, ReaderRequest
 
     settings = VlmSettings(
         steps=config.steps, batch_size=config.batch_size, lr=config.lr, seed=config.seed
     )
-    reporter = train_reporter()
+    out, reporter = Path(config.out), train_reporter()
     cameras = tuple(config.cameras) or _views(suite)
     tasks = config.tasks or list(suite.tasks)
+    plugin = find_policy(composed.chosen["policy"])
+    card = {
+        "policy": {"name": plugin.name, **_plain(config.policy)},
+        "suite": {"name": composed.chosen["suite"], **_plain(config.suite)},
+        "tasks": tasks,
+        "cameras": list(cameras),
+        "scenes": config.scenes,
+        **asdict(settings),
+    }
+    if (scores := stored_scores(out, card)) is not None:
+        return _told(out, scores)
     pictures = render(suite, tasks, cameras, config.scenes, reporter.on_event)
     names = {name for picture in pictures for name in picture.names}
     things = {spoken(form) for name in names for form in (name, kind_of(name))}
@@ -80,7 +99,6 @@ def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> None:
         for task in tasks
         for text in (*suite.tasks[task].instructions, *suite.tasks[task].unseen_instructions)
     ]
-    plugin = find_policy(composed.chosen["policy"])
     assert plugin.reader is not None, "checked before"
     request = ReaderRequest(
         config=config.policy,
@@ -91,24 +109,22 @@ def _pretrain(config: VlmConfig, composed: Composed, suite: Suite) -> None:
     reader: Reader = resolve_name(plugin.reader)(request)
     device = device_named(config.device, torch.cuda.is_available())
     training = VlmTraining(reader, pictures, cameras, settings, torch.device(device))
-    card = {
-        "policy": plugin.name,
-        "suite": composed.chosen["suite"],
-        "tasks": tasks,
-        "cameras": list(cameras),
-        "pictures": len(pictures),
-        "steps": config.steps,
-        "batch_size": config.batch_size,
-        "lr": config.lr,
-        "seed": config.seed,
-    }
-    scores = training.run(Path(config.out), reporter, card)
-    print(
-        f"{config.out}: on pictures not trained on, the named thing's place is found with an IoU "
+    return _told(out, training.run(out, reporter, card))
+
+
+def _told(out: Path, scores: "VlmScores") -> str:
+    return (
+        f"{out}: on pictures not trained on, the named thing's place is found with an IoU "
         f"of {scores.places_iou:.2f}, its centre told to {scores.points_off:.1%} of the image's "
         f"side; {scores.answers_right:.0%} of the other questions are answered right (the most "
         f"common answer alone: {scores.most_common:.0%})"
     )
+
+
+def _plain(settings: Any) -> dict[str, Any]:  # noqa: ANN401 (any plugin's dataclass)
+    """A plugin's settings as JSON has them."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    return found
 
 
 def _views(suite: Suite) -> tuple[str, ...]:

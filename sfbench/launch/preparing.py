@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
 from sfbench.contracts import Suite
@@ -25,17 +24,14 @@ _COMMAND = "command"
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """A command that can prepare something.
+    """A command that can prepare something; run again it goes on.
 
     Attributes:
         check: refuses its arguments, without running anything; raises UsageError.
-        resumes: run again it goes on. Otherwise it writes its folder last, as a whole, refuses one
-            that is there, and begins anew.
         workers: it takes `workers=`.
     """
 
     check: Callable[[list[str]], object]
-    resumes: bool = True
     workers: bool = False
 
 
@@ -45,7 +41,7 @@ def preparers() -> Mapping[str, Preparer]:
         "collect": Preparer(_check_collect, workers=True),
         "train": Preparer(_check_train),
         "train teacher": Preparer(_check_teacher),
-        "train vlm": Preparer(_check_vlm, resumes=False),
+        "train vlm": Preparer(_check_vlm),
     }
 
 
@@ -118,9 +114,6 @@ def prepare(folder: SweepFolder, cell: Cell, arguments: list[str], workers: int)
     with alone(folder.lock_of(cell.id)):
         if folder.is_finished(cell):
             return 0
-        if not preparer.resumes:
-            # It wrote this, and was ended before that could be noted down.
-            rmtree(folder.cell(cell.id), ignore_errors=True)
         if preparer.workers and "workers" not in cell.keys:
             arguments = [*arguments, f"workers={workers}"]
         module, *words = cell.command.split()

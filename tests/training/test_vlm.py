@@ -1,6 +1,7 @@
 """Pretraining on 2-D questions: pictures of a real suite, weights that a policy starts from."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,17 @@ from sfbench_policies.pi0.reader import make_micro_reader as make_pi0_reader
 
 from sfbench.cli.main import run
 from sfbench.demos.dataset import open_dataset
-from sfbench.errors import UsageError
+from sfbench.errors import RunFolderError, UsageError
+from sfbench.training.metrics import read_metrics
 from sfbench.training.reporting import Silent
 from sfbench.training.run import train
 from sfbench.training.settings import OptimiserConfig
 from sfbench.training.setup import start_weights
+from sfbench.training.vlm import pretraining
 from sfbench.training.vlm.pictures import Picture
-from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining
+from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining, stored_scores
 from sfbench.training.vlm.questions import ANSWERS, WORDS
-from sfbench.training.vlm.reader import ReaderRequest
+from sfbench.training.vlm.reader import Reader, ReaderRequest
 from tests.training.demos import INSTRUCTIONS
 from tests.training.runs import losses, request
 
@@ -85,6 +88,48 @@ def test_the_folder(start: Path) -> None:
         "vlm.yaml",
         "metrics.jsonl",
     }
+
+
+class Ending(Silent):
+    """Ends a run after a step, as a signal would."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def on_step(self, step: int, loss: float) -> None:
+        if step == self._last:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("make_reader", [make_micro_reader, make_pi0_reader])
+def test_it_goes_on_where_it_was_ended(
+    make_reader: Callable[[ReaderRequest], Reader], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit; and not with other settings."""
+    monkeypatch.setattr(pretraining, "_RESUME_EVERY", 2)
+
+    def training() -> VlmTraining:
+        pictures = [picture(seed) for seed in range(20)]
+        settings = VlmSettings(steps=6, batch_size=8)
+        reader = make_reader(reader_request())
+        return VlmTraining(reader, pictures, ("top",), settings, torch.device("cpu"))
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    training().run(whole, Silent(), {"lr": 1e-3})
+    for last in (1, 5):
+        with pytest.raises(KeyboardInterrupt):
+            training().run(parts, Ending(last), {"lr": 1e-3})
+        assert stored_scores(parts, {"lr": 1e-3}) is None
+    with pytest.raises(RunFolderError, match=r"lr: 0\.001 -> 1\.0"):
+        training().run(parts, Silent(), {"lr": 1.0})
+    scores = training().run(parts, Silent(), {"lr": 1e-3})
+    assert stored_scores(parts, {"lr": 1e-3}) == scores == stored_scores(whole, {"lr": 1e-3})
+    with pytest.raises(RunFolderError, match=r"lr: 0\.001 -> 1\.0"):
+        stored_scores(parts, {"lr": 1.0})
+    for name in ("model.safetensors", "vlm.yaml"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    assert [line["step"] for line in read_metrics(parts)] == [1, 2, 3, 4, 5, 6]
+    assert not (parts / "checkpoints").exists()
 
 
 def test_a_policy_starts_from_it(start: Path, dataset: Path, tmp_path: Path) -> None:
@@ -178,6 +223,13 @@ def test_the_command_on_a_real_suite(tmp_path: Path, capsys: pytest.CaptureFixtu
     ]
     assert run(arguments) == 0
     assert "IoU" in capsys.readouterr().out
-    assert yaml.safe_load((out / "vlm.yaml").read_text())["pictures"] == 6
-    assert run(arguments) == 2
+    card = yaml.safe_load((out / "vlm.yaml").read_text())
+    assert (card["scenes"], card["suite"]["camera_width"]) == (6, 64)
+    before = (out / "model.safetensors").stat().st_mtime_ns
+    assert run(arguments) == 0
+    assert (out / "model.safetensors").stat().st_mtime_ns == before, "it is complete"
+    assert run([word.replace("steps=2", "steps=3") for word in arguments]) == 2
+    assert "steps: 2 -> 3" in capsys.readouterr().err
+    (tmp_path / "other").mkdir()
+    assert run([*arguments[:-1], f"out={tmp_path / 'other'}"]) == 2
     assert "exists; name another folder" in capsys.readouterr().err

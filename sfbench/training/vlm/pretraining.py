@@ -1,9 +1,9 @@
 """The loop: pictures and questions in, a folder of start weights out."""
 
-import json
+import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,22 @@ import yaml
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfbench.errors import StoppedError, UsageError
+from sfbench.contracts import Json, differences
+from sfbench.errors import RunFolderError, StoppedError, UsageError
+from sfbench.rollout.run_folder import write_atomically
 from sfbench.rollout.seeds import derive_seed
-from sfbench.training.checkpoint import written_whole
-from sfbench.training.metrics import METRICS_FILE
+from sfbench.training.checkpoint import (
+    CHECKPOINTS,
+    TRAINING_STATE,
+    TrainingState,
+    flat_moments,
+    nested_moments,
+    newest,
+    read_state,
+    tidy,
+    written_whole,
+)
+from sfbench.training.metrics import MetricsLog
 from sfbench.training.optimisation import (
     clip,
     inner_matrices,
@@ -32,6 +44,10 @@ from sfbench.training.vlm.questions import ANSWERS, Question, ask
 from sfbench.training.vlm.reader import Reader
 
 CARD_FILE = "vlm.yaml"
+_SCORES = "scores"
+"""Its key in the card."""
+_RESUME_EVERY = 200
+"""Steps between checkpoints."""
 _HELD_OUT = 10
 """One picture in this many is kept for the test."""
 _TESTED = 256
@@ -85,6 +101,25 @@ class VlmScores:
     most_common: float
 
 
+def stored_scores(out: Path, card: Mapping[str, Json]) -> VlmScores | None:
+    """The scores of a folder that is complete; None if it is not.
+
+    Raises:
+        RunFolderError: it was trained with another card.
+    """
+    if not (out / CARD_FILE).is_file():
+        return None
+    stored = yaml.safe_load((out / CARD_FILE).read_text(encoding="utf-8"))
+    scores = stored.pop(_SCORES)
+    if lines := differences(stored, card):
+        raise RunFolderError(
+            f"{out} was trained otherwise (stored -> asked for):\n  "
+            + "\n  ".join(lines)
+            + "\nName another out=, or remove it"
+        )
+    return VlmScores(**scores)
+
+
 class Heads(nn.Module):
     """What reads places, points and answers off hidden states; thrown away after pretraining.
 
@@ -127,53 +162,86 @@ class VlmTraining:
             schedule="cosine",
             warmup_steps=max(settings.steps // 20, 1),
         )
+        # Both in one module, so that a checkpoint names every weight once.
+        self._trained = nn.ModuleDict({"reader": reader.module, "heads": self._heads})
+        self._parameters = list(self._trained.parameters())
+        self._optimisers = make_optimisers(
+            self._parameters, self._optimiser_config, inner_matrices(reader.module)
+        )
 
-    def run(self, out: Path, reporter: TrainReporter, card: dict[str, Any]) -> VlmScores:
-        """Train, test, and write the folder.
+    def run(self, out: Path, reporter: TrainReporter, card: Mapping[str, Json]) -> VlmScores:
+        """Train, from the newest checkpoint on if there is one; test, and complete the folder.
 
         Args:
-            out: the folder; it gets its name when it is complete.
+            out: the folder; it has no weights before it is complete.
             reporter: is told how it goes.
-            card: what is written down beside the scores.
+            card: what losses depend on; it is written down beside the scores.
 
         Raises:
+            RunFolderError: a checkpoint with another card, or a damaged one.
             StoppedError: a loss is not finite, or the folder cannot be written.
         """
-        settings, module = self._settings, self._reader.module
-        parameters = [*module.parameters(), *self._heads.parameters()]
-        inner = inner_matrices(module)
-        optimisers = make_optimisers(parameters, self._optimiser_config, inner)
-        lines = []
-        module.train()
-        reporter.on_start(0, settings.steps)
-        for step in range(1, settings.steps + 1):
-            start_s = time.perf_counter()
-            rate = learning_rate(self._optimiser_config, step, settings.steps)
-            set_learning_rate(optimisers, rate)
-            losses = self._losses(self._draw(self._train, "ask", step, settings.batch_size))
-            total = torch.stack(list(losses.values())).sum()
-            if not bool(torch.isfinite(total)):
-                raise StoppedError(f"the loss of step {step} is not finite; lower lr")
-            for optimiser in optimisers:
-                optimiser.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
-            clip(parameters, self._optimiser_config.clip_norm)
-            for optimiser in optimisers:
-                optimiser.step()
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            spent_s = time.perf_counter() - start_s
-            lines.append({"step": step, "losses": values, "lr": rate, "step_s": spent_s})
-            reporter.on_step(step, float(total.detach()))
+        done = self._resume(out / CHECKPOINTS, card)
+        if not done:
+            self._save(out / CHECKPOINTS, 0, card)
+        log = MetricsLog(out, done, tensorboard=False)
+        reporter.on_start(done, self._settings.steps)
+        self._trained.train()
+        try:
+            for step in range(done + 1, self._settings.steps + 1):
+                start_s = time.perf_counter()
+                line = self._step(step)
+                log.write({"step": step, **line, "step_s": time.perf_counter() - start_s})
+                reporter.on_step(step, sum(line["losses"].values()))
+                if step % _RESUME_EVERY == 0:
+                    self._save(out / CHECKPOINTS, step, card)
+        finally:
+            log.close()
+            reporter.on_end()
         scores = self.test()
-        reporter.on_end()
-        with written_whole(out) as folder:
-            self._reader.save(folder)
-            text = "".join(json.dumps(line) + "\n" for line in lines)
-            (folder / METRICS_FILE).write_text(text, encoding="utf-8")
-            document = {**card, "scores": {name: getattr(scores, name) for name in _SCORES}}
-            text = yaml.safe_dump(document, sort_keys=False)
-            (folder / CARD_FILE).write_text(text, encoding="utf-8")
+        self._reader.save(out)
+        text = yaml.safe_dump({**card, _SCORES: asdict(scores)}, sort_keys=False)
+        write_atomically(out / CARD_FILE, text)
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
         return scores
+
+    def _step(self, step: int) -> dict[str, Any]:
+        rate = learning_rate(self._optimiser_config, step, self._settings.steps)
+        set_learning_rate(self._optimisers, rate)
+        losses = self._losses(self._draw(self._train, "ask", step, self._settings.batch_size))
+        total = torch.stack(list(losses.values())).sum()
+        if not bool(torch.isfinite(total)):
+            raise StoppedError(f"the loss of step {step} is not finite; lower lr")
+        for optimiser in self._optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        clip(self._parameters, self._optimiser_config.clip_norm)
+        for optimiser in self._optimisers:
+            optimiser.step()
+        values = {name: float(value.detach()) for name, value in losses.items()}
+        return {"losses": values, "lr": rate}
+
+    def _save(self, checkpoints: Path, step: int, card: Mapping[str, Json]) -> None:
+        tensors = {"weights": self._trained.state_dict()}
+        for place, optimiser in enumerate(self._optimisers):
+            slots = optimiser.state_dict()["state"]
+            named = {str(index): found for index, found in slots.items()}
+            tensors[f"moments_{place}"] = flat_moments(named)
+        with written_whole(checkpoints / str(step)) as folder:
+            TrainingState(step, card, tensors).write(folder / TRAINING_STATE)
+        tidy(checkpoints, set())
+
+    def _resume(self, checkpoints: Path, card: Mapping[str, Json]) -> int:
+        folder = newest(checkpoints)
+        if folder is None:
+            return 0
+        state = read_state(folder, card)
+        self._trained.load_state_dict(dict(state.tensors["weights"]))
+        for place, optimiser in enumerate(self._optimisers):
+            moments = nested_moments(state.tensors[f"moments_{place}"])
+            slots = {int(index): found for index, found in moments.items()}
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
+        return state.step
 
     @torch.no_grad()
     def test(self) -> VlmScores:
@@ -254,6 +322,3 @@ def _centres(shares_BVRC: Tensor) -> tuple[Tensor, Tensor]:
     column = (torch.arange(columns, device=mass.device) + 0.5) / columns
     sums = [(shares_BVRC.sum(dim=-1) * row).sum(-1), (shares_BVRC.sum(dim=-2) * column).sum(-1)]
     return torch.stack(sums, dim=-1) / mass.clamp(min=1e-6)[..., None], mass > _SEEN_SHARE
-
-
-_SCORES = ("places_iou", "points_off", "answers_right", "most_common")
