@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from sfbench.errors import RunFolderError
+from sfbench.launch.costs import costs_csv
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Graph, Stage
 
 
 def write_sweep_report(folder: SweepFolder, graph: Graph) -> Path:
-    """Write the report of every evaluation that has rows, and of every probe.
+    """Write the report of every evaluation that has rows, and of every probe; and `costs.csv`.
 
     Raises:
         RunFolderError: none has any.
@@ -23,6 +24,7 @@ def write_sweep_report(folder: SweepFolder, graph: Graph) -> Path:
     probes = [cell for cell in graph.of_stage(Stage.PROBE) if folder.is_finished(cell)]
     given = [*begun, *(folder.cell(cell.id) for cell in probes)]
     command([*map(str, given), "-o", str(folder.report)])
+    (folder.report / "costs.csv").write_text(costs_csv(folder, graph), encoding="utf-8")
     return folder.report
 
 

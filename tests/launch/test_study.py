@@ -23,6 +23,7 @@ from sfbench.demos.memory import MemorySource
 from sfbench.demos.spec import spec_of
 from sfbench.errors import StoppedError, UsageError
 from sfbench.launch.cells import make_graph
+from sfbench.launch.costs import costs_csv
 from sfbench.launch.folder import SweepFolder
 from sfbench.launch.graph import Graph, Stage, TaskName
 from sfbench.launch.preparing import prepare
@@ -203,6 +204,11 @@ def test_a_whole_study_in_this_process(sweep: Sweep) -> None:
     probed = Path("sweep/report/probe.csv").read_text()
     assert "openvla_oft_micro (shuffled)" in probed
     assert re.search(rf"{POLICY} .*2,1,linear,in", probed), "of the last kept checkpoint"
+    lines = Path("sweep/report/costs.csv").read_text().splitlines()
+    assert lines[0] == "stage,what,cells,hours"
+    assert [line.rpartition(",")[0] for line in lines[1:]] == [
+        "prepare,demos,1", "train,-,2", "eval,baseline,3", "probe,-,1", "probe,floor,1",
+    ]  # fmt: skip
     assert "nothing to submit" in sweep("resubmit", "sweep")
     assert "sfbench sweep resubmit" in sweep.refused("submit", "grid.yaml", "out=sweep")
     Path("sweep/cells/probe-floor/finished.json").unlink()
@@ -345,6 +351,25 @@ def test_a_preparation_says_itself_that_it_is_complete(
     with pytest.raises(StoppedError, match="sfbench train vlm ended with status 3"):
         prepare(folder, cell, ["out=x"], 2)
     assert not folder.is_finished(cell), "and what was made for another cell does not count"
+
+
+def test_costs_count_every_step_and_episode_once(tmp_path: Path) -> None:
+    """Of a training only some steps are logged; a task that is going on has no cost of its own."""
+    graph = graph_of(
+        prepare={"demos": {"command": "collect", "suite": "toy"}}, eval={"suite": "toy"}, train={},
+        checkpoints=[1], grid={"arm": {"a": {"train.steps": 200}}}, probe={"dataset": "d"},
+    )  # fmt: skip
+    folder = SweepFolder(tmp_path)
+    assert costs_csv(folder, graph) == "stage,what,cells,hours\n"
+    for cell in graph.of_stage(Stage.PREPARE):
+        folder.write_task(cell.tasks[0], {"started_s": 1000.0, "ended_s": 2800.0})
+    for cell in graph.of_stage(Stage.PROBE):
+        folder.write_task(cell.tasks[0], {"started_s": 1000.0})
+    training = folder.cell("train-a")
+    training.mkdir(parents=True)
+    lines = [{"step": step, "step_s": 9.0 + share} for step, share in ((100, -1.0), (200, 1.0))]
+    (training / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert costs_csv(folder, graph).splitlines()[1:] == ["prepare,demos,1,0.50", "train,a,1,0.50"]
 
 
 # -- Slurm
