@@ -10,10 +10,11 @@ TORCH ?= torch==2.13.0
 SLURM_PACKAGES := slurm-wlm munge
 GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libosmesa6
 DEMO := results/runs/demo
-DEMO_TASKS := 'tasks=[beat_block_hammer,click_bell,handover_block,lift_pot,place_empty_cup,stack_blocks_two]'
+DEMO_SUITE := suite=robotwin suite.action_space=ee suite.camera_width=64 suite.camera_height=64 'tasks=[adjust_bottle,open_microwave,shake_bottle]'
+DEMO_EVAL := eval $(DEMO_SUITE) episodes=5 video=all
 
 help:
-	@echo "make demo         evaluate two policies on six tasks; a report with videos, in minutes"
+	@echo "make demo         evaluate two trained policies and the expert on three tasks; a report with videos, in minutes"
 	@echo "make train-demo   collect demonstrations, pretrain and train a small policy, evaluate it (half an hour)"
 	@echo "make test         the tests (at most 15 minutes)"
 	@echo "make test-system  tests that need Debian packages (as root it installs them)"
@@ -49,10 +50,12 @@ gl:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "Rendering without a screen needs: sudo apt-get install -y$$missing"; exit 1; fi
 
+# A baseline, its Spatial Forcing twin and the expert, on the same initial states.
 demo: setup
-	$(BIN)/sfbench eval suite=robotwin policy=expert $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/expert
-	$(BIN)/sfbench eval suite=robotwin policy=random $(DEMO_TASKS) episodes=5 video=all out=$(DEMO)/random
-	$(BIN)/sfbench report $(DEMO)/expert $(DEMO)/random -o $(DEMO)/report
+	$(BIN)/sfbench $(DEMO_EVAL) policy=openvla_oft_micro checkpoint=shipped:baseline out=$(DEMO)/baseline
+	$(BIN)/sfbench $(DEMO_EVAL) policy=openvla_oft_micro checkpoint=shipped:sf_vggt_mini out=$(DEMO)/sf_vggt_mini
+	$(BIN)/sfbench $(DEMO_EVAL) policy=expert out=$(DEMO)/expert
+	$(BIN)/sfbench report $(DEMO)/baseline $(DEMO)/sf_vggt_mini $(DEMO)/expert -o $(DEMO)/report
 
 # From nothing to a report: demonstrations, start weights, a small policy, 100 episodes. Typed again
 # it goes on where it was stopped.

@@ -5,7 +5,7 @@ Rolls a policy out in a suite and keeps one row per episode. The same command ag
 what is run
   suite=NAME            `sfbench list suites`; its own keys as suite.KEY=...
   policy=NAME           `sfbench list policies`; its own keys as policy.KEY=...
-  checkpoint=DIR|ID     weights, for policies that take them
+  checkpoint=DIR|ID     weights, for policies that take them; shipped:NAME for installed ones
   preset=NAME           the suite's protocol preset, where it has some
   tasks=[a,b]           default: all
   split=eval            train, select or eval

@@ -6,7 +6,7 @@ time, in batches, each with a state of its own. Ctrl-C ends it.
 what is served
   policy=NAME           `sfbench list policies`; its own keys as policy.KEY=...
   suite=NAME            whose cameras, states and actions it is built for; keys as suite.KEY=...
-  checkpoint=DIR|ID     weights, for policies that take them
+  checkpoint=DIR|ID     weights, for policies that take them; shipped:NAME for installed ones
   preset=NAME           the suite's protocol preset, where it has some
   protocol=openpi       openpi: a whole chunk per answer, the client cuts it
            vla_eval     vla-evaluation-harness: one action per answer, the chunk stays here

@@ -86,7 +86,9 @@ def board_figure(section: Section) -> Drawing:
     """A leaderboard: mean and interval of each line, best above."""
     shown = [entry for entry in section.entries if entry.mean is not None]
     with mpl.rc_context(_STYLE):
-        size = (5.2, 0.9 + 0.28 * max(1, len(shown)))
+        # Names stand beside the axis, which must stay as wide as what is written below it.
+        longest = max((len(entry.label) for entry in shown), default=0)
+        size = (3.6 + 0.07 * longest, 0.9 + 0.28 * max(1, len(shown)))
         drawing = Drawing(Figure(figsize=size, layout="constrained"))
         axes = drawing.figure.subplots()
         colours = arm_colours(entry.key.arm for entry in shown if entry.key.arm)
