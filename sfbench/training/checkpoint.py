@@ -12,6 +12,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.optim import Optimizer
 
 from sfbench.contracts import differences
 from sfbench.errors import RunFolderError, StoppedError
@@ -142,6 +143,18 @@ def nested_moments(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]
         name, _, slot = key.rpartition(_SLOT)
         found.setdefault(name, {})[slot] = tensor
     return found
+
+
+def optimiser_moments(optimiser: Optimizer) -> dict[str, Tensor]:
+    """The tensors of an optimiser whose parameters have no names but their numbers."""
+    slots = optimiser.state_dict()["state"]
+    return flat_moments({str(index): found for index, found in slots.items()})
+
+
+def load_optimiser_moments(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Inverse of `optimiser_moments`."""
+    slots = {int(index): found for index, found in nested_moments(tensors).items()}
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
 
 
 def _numbered(checkpoints: Path) -> list[Path]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sfbench.training.adapters import choose_parameters
 from sfbench.training.auxiliary import Weighted
-from sfbench.training.checkpoint import flat_moments, nested_moments
+from sfbench.training.checkpoint import load_optimiser_moments, optimiser_moments
 from sfbench.training.optimisation import (
     WeightAverage,
     inner_matrices,
@@ -50,15 +49,12 @@ class Auxiliary:
         """The optimiser's tensors under one name each."""
         if self.optimiser is None:
             return {}
-        slots = self.optimiser.state_dict()["state"]
-        return flat_moments({str(index): found for index, found in slots.items()})
+        return optimiser_moments(self.optimiser)
 
     def load_moments(self, tensors: Mapping[str, Tensor]) -> None:
         """Inverse of `moments`."""
         if self.optimiser is not None:
-            state: dict[str, Any] = self.optimiser.state_dict()
-            slots = {int(index): found for index, found in nested_moments(tensors).items()}
-            self.optimiser.load_state_dict({**state, "state": slots})
+            load_optimiser_moments(self.optimiser, tensors)
 
 
 @dataclass(frozen=True, eq=False)

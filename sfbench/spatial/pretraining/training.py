@@ -20,9 +20,9 @@ from sfbench.training.checkpoint import (
     CHECKPOINTS,
     TRAINING_STATE,
     TrainingState,
-    flat_moments,
-    nested_moments,
+    load_optimiser_moments,
     newest,
+    optimiser_moments,
     read_state,
     tidy,
     written_whole,
@@ -129,17 +129,13 @@ class TeacherTraining:
             return 0
         state = read_state(folder, config)
         self.model.load_state_dict(dict(state.tensors["weights"]))
-        groups = self._optimiser.state_dict()["param_groups"]
-        moments = nested_moments(state.tensors["moments"])
-        slots = {int(index): found for index, found in moments.items()}
-        self._optimiser.load_state_dict({"state": slots, "param_groups": groups})
+        load_optimiser_moments(self._optimiser, state.tensors["moments"])
         return state.step
 
     def _save(self, checkpoints: Path, step: int, config: Mapping[str, Json]) -> None:
-        slots = self._optimiser.state_dict()["state"]
         tensors = {
             "weights": self.model.state_dict(),
-            "moments": flat_moments({str(index): found for index, found in slots.items()}),
+            "moments": optimiser_moments(self._optimiser),
         }
         with written_whole(checkpoints / str(step)) as folder:
             TrainingState(step, config, tensors).write(folder / TRAINING_STATE)

@@ -21,9 +21,9 @@ from sfbench.training.checkpoint import (
     CHECKPOINTS,
     TRAINING_STATE,
     TrainingState,
-    flat_moments,
-    nested_moments,
+    load_optimiser_moments,
     newest,
+    optimiser_moments,
     read_state,
     tidy,
     written_whole,
@@ -224,9 +224,7 @@ class VlmTraining:
     def _save(self, checkpoints: Path, step: int, card: Mapping[str, Json]) -> None:
         tensors = {"weights": self._trained.state_dict()}
         for place, optimiser in enumerate(self._optimisers):
-            slots = optimiser.state_dict()["state"]
-            named = {str(index): found for index, found in slots.items()}
-            tensors[f"moments_{place}"] = flat_moments(named)
+            tensors[f"moments_{place}"] = optimiser_moments(optimiser)
         with written_whole(checkpoints / str(step)) as folder:
             TrainingState(step, card, tensors).write(folder / TRAINING_STATE)
         tidy(checkpoints, set())
@@ -238,9 +236,7 @@ class VlmTraining:
         state = read_state(folder, card)
         self._trained.load_state_dict(dict(state.tensors["weights"]))
         for place, optimiser in enumerate(self._optimisers):
-            moments = nested_moments(state.tensors[f"moments_{place}"])
-            slots = {int(index): found for index, found in moments.items()}
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": slots})
+            load_optimiser_moments(optimiser, state.tensors[f"moments_{place}"])
         return state.step
 
     @torch.no_grad()
