@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -122,14 +122,29 @@ class SlurmLauncher:
         calls = [
             SweepTask(str(self._folder.path), str(task), profile.cpus_per_task) for task in tasks
         ]
-        with _outside_jobs(), _readable(stage, profile):
-            submitted = executor.submit_array(calls)
+        try:
+            with _outside_jobs(), _readable(stage, profile):
+                submitted = executor.submit_array(calls)
+        except UsageError:
+            self._end_strays()
+            raise
         job = submitted[0].job_id.partition("_")[0]
         self._folder.add_event(
             "submitted", launcher="slurm", stage=stage, job=job, dependency=dependency,
             tasks=[str(task) for task in tasks],
         )  # fmt: skip
         return job
+
+    def _end_strays(self) -> None:
+        """End jobs whose ids we were never told: a slow controller takes a job, and sbatch fails.
+
+        Their tasks could not run, as Submitit names what they are to do after the job's id.
+        """
+        with suppress(StoppedError):
+            known = {event["job"] for event in self._folder.events() if "job" in event}
+            found = {item.job.partition("_")[0] for item in cluster.queue(self._names)}
+            if strays := sorted(found - known):
+                cluster.cancel(strays)
 
 
 def _dependency(

@@ -57,7 +57,10 @@ if name == "sbatch":
         state["jobs"][job] = dict(name=set_to["job-name"], set=set_to, text=text,
                                   tasks=dict.fromkeys(ids, "PENDING"))
         return job
-    print("Submitted batch job", change(add))
+    job = change(add)
+    if state["slow"]:
+        fail("Batch job submission failed: Socket timed out on send/recv operation")
+    print("Submitted batch job", job)
 elif name == "squeue":
     names = (option("--name=") or "").split(",")
     wanted = arguments[arguments.index("-j") + 1] if "-j" in arguments else None
@@ -109,7 +112,8 @@ class FakeSlurm:
         self.folder.mkdir(parents=True)
         self.write(
             {"next": 100, "jobs": {}, "calls": [], "delay_s": {}, "deaf": [], "refused": [],
-             "partitions": ["main", "gpu"], "max_array": 1001, "accounting": False}
+             "slow": False, "partitions": ["main", "gpu"], "max_array": 1001,
+             "accounting": False}
         )  # fmt: skip
         for name in PROGRAMS:
             program = self.folder / name

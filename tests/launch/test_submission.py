@@ -242,6 +242,18 @@ def test_a_controller_that_does_not_answer(sweep: Sweep, slurm: FakeSlurm) -> No
     assert "Unable to contact" in sweep("cancel", "sweep", status=3)
 
 
+def test_a_job_that_slurm_took_without_saying_so(sweep: Sweep, slurm: FakeSlurm) -> None:
+    """Nobody waits for it, and it could not run: it is ended, and what was submitted is not."""
+    slurm.set(slow=True)
+    assert "Socket timed out" in sweep.refused("submit", sweep.write(GRID), *SLURM)
+    (stray,) = slurm.jobs().values()
+    assert set(stray["tasks"].values()) == {"CANCELLED"}
+    slurm.set(slow=False)
+    sweep("resubmit", "sweep")
+    states = [set(job["tasks"].values()) for job in slurm.jobs().values()]
+    assert states == [{"CANCELLED"}, {"PENDING"}, {"PENDING"}]
+
+
 def test_status_works_without_slurm(
     sweep: Sweep, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
