@@ -14,7 +14,7 @@ PAGES = (
     *(f"policies/weights/{arm}/README.md" for arm in ("baseline", "sf_vggt_mini")),
 )
 GIVEN = [str(REFERENCE / name) for name in ("arms", "clean")]
-FIRST_RESULTS = "## So far"
+FIRST_RESULTS = "## Success and steps"
 
 
 @pytest.mark.parametrize("page", PAGES)
