@@ -231,6 +231,8 @@ def _refusal(stage: Stage, profile: Profile, said: str) -> SfbenchError:
         if known and profile.partition not in known:
             return UnknownNameError("partition", profile.partition, known, f"(stage {stage})")
     text = f"Slurm refused the jobs of stage {stage}: {said}"
+    if "timed out" in low:
+        return UsageError(f"{text}. The controller is slow: what it took is ended, try again later")
     if "array" in low:
         return _ArrayTooLargeError(f"{text}. Set max_array_size in the profile")
     return UsageError(f"{text}. Nothing of this stage was submitted; mend the profile")

@@ -245,11 +245,14 @@ def test_a_controller_that_does_not_answer(sweep: Sweep, slurm: FakeSlurm) -> No
 def test_a_job_that_slurm_took_without_saying_so(sweep: Sweep, slurm: FakeSlurm) -> None:
     """Nobody waits for it, and it could not run: it is ended, and what was submitted is not."""
     slurm.set(slow=True)
-    assert "Socket timed out" in sweep.refused("submit", sweep.write(GRID), *SLURM)
+    out = sweep.refused("submit", sweep.write(GRID), *SLURM)
+    assert "Socket timed out" in out
+    assert "try again later" in out
+    assert "mend the profile" not in out
     (stray,) = slurm.jobs().values()
     assert set(stray["tasks"].values()) == {"CANCELLED"}
     slurm.set(slow=False)
-    sweep("resubmit", "sweep")
+    sweep("submit", "grid.yaml", *SLURM)
     states = [set(job["tasks"].values()) for job in slurm.jobs().values()]
     assert states == [{"CANCELLED"}, {"PENDING"}, {"PENDING"}]
 
