@@ -1,9 +1,11 @@
 """launcher=slurm: job arrays through Submitit, one sbatch call for a stage."""
 
+import math
 import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -18,6 +20,10 @@ from sfbench.launch.launchers import Settings, StagePlan
 from sfbench.launch.profile import Profile
 from sfbench.launch.sweep_file import AfterRule
 from sfbench.launch.task import SweepTask
+
+_PATIENCE_S = 30.0
+_SETTLE_S = 5.0
+_ASK_AGAIN_S = 1.0
 
 
 class SlurmLauncher:
@@ -125,8 +131,8 @@ class SlurmLauncher:
         try:
             with _outside_jobs(), _readable(stage, profile):
                 submitted = executor.submit_array(calls)
-        except UsageError:
-            self._end_strays()
+        except _SlowControllerError as error:
+            self._end_strays(error)
             raise
         job = submitted[0].job_id.partition("_")[0]
         self._folder.add_event(
@@ -135,16 +141,31 @@ class SlurmLauncher:
         )  # fmt: skip
         return job
 
-    def _end_strays(self) -> None:
+    def _end_strays(self, slow: UsageError) -> None:
         """End jobs whose ids we were never told: a slow controller takes a job, and sbatch fails.
 
-        Their tasks could not run, as Submitit names what they are to do after the job's id.
+        Their tasks could not run, as Submitit names what they are to do after the job's id. The
+        queue is asked until it answers, and after that for as long as a job may still appear.
+
+        Raises:
+            UsageError: Slurm does not answer.
         """
-        with suppress(StoppedError):
-            known = {event["job"] for event in self._folder.events() if "job" in event}
-            found = {item.job.partition("_")[0] for item in cluster.queue(self._names)}
-            if strays := sorted(found - known):
-                cluster.cancel(strays)
+        known = {event["job"] for event in self._folder.events() if "job" in event}
+        end_s, settled_s = time.monotonic() + _PATIENCE_S, math.inf
+        while time.monotonic() < settled_s:
+            try:
+                found = {item.job.partition("_")[0] for item in cluster.queue(self._names)}
+                if strays := sorted(found - known):
+                    cluster.cancel(strays)
+                    return
+                settled_s = min(settled_s, time.monotonic() + _SETTLE_S)
+            except StoppedError as error:
+                if time.monotonic() > end_s:
+                    raise UsageError(
+                        f"{slow}. It may have taken them ({error}): "
+                        f"`sfbench sweep cancel {self._folder.path}` ends them"
+                    ) from error
+            time.sleep(_ASK_AGAIN_S)
 
 
 def _dependency(
@@ -209,6 +230,10 @@ class _ArrayTooLargeError(UsageError):
     """The controller takes only smaller arrays."""
 
 
+class _SlowControllerError(UsageError):
+    """No answer in time to sbatch: the jobs may have been taken."""
+
+
 @contextmanager
 def _readable(stage: Stage, profile: Profile) -> Iterator[None]:
     """Turn what Submitit raises into one message that says what to change."""
@@ -232,7 +257,7 @@ def _refusal(stage: Stage, profile: Profile, said: str) -> SfbenchError:
             return UnknownNameError("partition", profile.partition, known, f"(stage {stage})")
     text = f"Slurm refused the jobs of stage {stage}: {said}"
     if "timed out" in low:
-        return UsageError(f"{text}. The controller is slow: what it took is ended, try again later")
+        return _SlowControllerError(f"{text}. The controller is slow: try again later")
     if "array" in low:
         return _ArrayTooLargeError(f"{text}. Set max_array_size in the profile")
     return UsageError(f"{text}. Nothing of this stage was submitted; mend the profile")

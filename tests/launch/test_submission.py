@@ -257,6 +257,20 @@ def test_a_job_that_slurm_took_without_saying_so(sweep: Sweep, slurm: FakeSlurm)
     assert states == [{"CANCELLED"}, {"PENDING"}, {"PENDING"}]
 
 
+def test_a_controller_that_is_slow_and_then_deaf(
+    sweep: Sweep, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sfbench.launch.on_slurm._PATIENCE_S", 0.0)
+    slurm.set(slow=True, deaf=["squeue"])
+    out = sweep.refused("submit", sweep.write(GRID), *SLURM)
+    assert "Socket timed out" in out
+    assert "It may have taken them (squeue failed" in out
+    slurm.set(deaf=[])
+    assert "cancelled" in sweep("cancel", "sweep")
+    (stray,) = slurm.jobs().values()
+    assert set(stray["tasks"].values()) == {"CANCELLED"}
+
+
 def test_status_works_without_slurm(
     sweep: Sweep, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ MinJobAge=60
 Waittime=0
 SlurmdParameters=config_overrides
 MaxArraySize={max_array}
+MessageTimeout={message_timeout_s}
 GresTypes=gpu
 NodeName=DEFAULT RealMemory=64000 Gres=gpu:1
 NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={n1} CPUs={cpus} State=UNKNOWN
@@ -84,8 +85,14 @@ class Cluster:
         environment: with it, `sbatch` and the others talk to this cluster.
     """
 
-    def __init__(self, root: Path, max_array: int = 1001) -> None:
-        """Start it, and wait until both nodes are idle."""
+    def __init__(self, root: Path, max_array: int = 1001, message_timeout_s: int = 60) -> None:
+        """Start it, and wait until both nodes are idle.
+
+        Args:
+            root: its folder.
+            max_array: one above the largest index of an array.
+            message_timeout_s: how long a command waits for the controller; Slurm's default is 10.
+        """
         self.root = root
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         # munged refuses a socket below a folder that others may write to.
@@ -94,8 +101,9 @@ class Cluster:
             (root / name).mkdir()
         ports = _free_ports(3)
         config = _CONFIG.format(
-            root=root, ctld=ports[0], n1=ports[1], n2=ports[2], cpus=CPUS, max_array=max_array
-        )
+            root=root, ctld=ports[0], n1=ports[1], n2=ports[2], cpus=CPUS, max_array=max_array,
+            message_timeout_s=message_timeout_s,
+        )  # fmt: skip
         (root / "slurm.conf").write_text(config)
         # A GPU to count with; there is no device behind it.
         (root / "gres.conf").write_text("Name=gpu File=/dev/null\n")

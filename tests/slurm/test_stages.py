@@ -87,18 +87,23 @@ exit $status
 """
 
 
-def test_a_thousand_cells_with_a_slow_controller(cluster: Cluster, tmp_path: Path) -> None:
-    """One sbatch per stage, and at most 5 s of our own."""
-    log, tools = tmp_path / "calls", tmp_path / "bin"
+def _slow_sweeps(cluster: Cluster, folder: Path) -> Sweeps:
+    """Every sbatch is written to `folder/calls`."""
+    tools = folder / "bin"
     tools.mkdir()
     sbatch = cluster.run("bash", "-c", "command -v sbatch").strip()
     wrapper = tools / "sbatch"
     wrapper.write_text(
-        SLOW_SBATCH.format(controller=cluster.controller_pid, sbatch=sbatch, log=log)
+        SLOW_SBATCH.format(controller=cluster.controller_pid, sbatch=sbatch, log=folder / "calls")
     )
     wrapper.chmod(0o755)
     path = f"{tools}{os.pathsep}{cluster.environment['PATH']}"
-    sweeps = Sweeps(tmp_path, {**cluster.environment, "PATH": path})
+    return Sweeps(folder, {**cluster.environment, "PATH": path})
+
+
+def test_a_thousand_cells_with_a_slow_controller(cluster: Cluster, tmp_path: Path) -> None:
+    """One sbatch per stage, and at most 5 s of our own."""
+    sweeps, log = _slow_sweeps(cluster, tmp_path), tmp_path / "calls"
     grid = textwrap.dedent(f"""
         eval: {{suite: toy, policy: toy_chase, tasks: reach, episodes: 2}}
         grid: {{seed: {list(range(1000))}}}
@@ -119,6 +124,20 @@ def test_a_thousand_cells_with_a_slow_controller(cluster: Cluster, tmp_path: Pat
     # On a machine that does other things too, the clock says little about us.
     busy = os.getloadavg()[0] > len(os.sched_getaffinity(0))
     assert own_s <= 5 or (busy and cpu_s <= 5)
+
+
+def test_a_job_that_the_controller_takes_after_sbatch_gave_up(tmp_path: Path) -> None:
+    """It waits at most 3 s for an answer that comes after 10: the job is in the queue by then."""
+    cluster = Cluster(tmp_path, message_timeout_s=3)
+    try:
+        sweeps = _slow_sweeps(cluster, tmp_path)
+        sweeps.write("g.yaml", "eval: {suite: toy, policy: toy_chase, episodes: 1}\n")
+        out = sweeps("submit", "g.yaml", *ON_SLURM, allow=(2,))
+        assert "The controller is slow: try again later" in out
+        wait_for(lambda: not cluster.jobs(), 30, lambda: f"left: {cluster.jobs()}")
+        cluster.run("scontrol", "show", "job", "1")
+    finally:
+        cluster.stop()
 
 
 def test_a_partition_that_the_controller_does_not_know(sweeps: Sweeps) -> None:
