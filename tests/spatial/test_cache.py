@@ -225,6 +225,39 @@ def test_a_disk_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
+def test_a_cache_of_more_episodes_will_do(tmp_path: Path) -> None:
+    """As in a study of fractions of the data: the teacher runs once."""
+    said: list[str] = []
+    whole, _ = open_or_build(tmp_path, request(), said.append)
+    some = request(episodes=(1,))
+    cache, is_new = open_or_build(tmp_path, some, said.append)
+    assert not is_new
+    assert cache.folder == whole.folder
+    assert len(said) == 2
+    assert torch.equal(cache.read([1], [3]), online(some, 1, 3))
+    # Not the other way round, nor for another teacher, nor one that is damaged.
+    for name, made, asked in (
+        ("part", some, request()),
+        ("seed", request(), CHANGES["teacher.seed"]()),
+    ):
+        open_or_build(tmp_path / name, made, print)
+        assert open_or_build(tmp_path / name, asked, print)[1]
+    (whole.folder / FEATURES).write_bytes(b"")
+    with pytest.raises(UsageError, match="cut short or damaged: 0 bytes"):
+        open_or_build(tmp_path, some, print)
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    asked = request()
+    name = asked.key().name
+    for left in (f"{name}.partial-1", "another.partial-2"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / FEATURES).write_bytes(b"half")
+    open_or_build(tmp_path, asked, print)
+    folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert folders == {name, "another.partial-2"}
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     asked = request()
     calls = []

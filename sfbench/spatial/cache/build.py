@@ -26,7 +26,9 @@ from sfbench.spatial.cache.store import (
     CacheWriter,
     FeatureCache,
     cosine_distance,
+    find_wider,
     open_cache,
+    remove_partial,
     sized,
 )
 from sfbench.spatial.grids import resample
@@ -69,10 +71,10 @@ class CacheRequest:
     dtype: str
 
     def key(self) -> CacheKey:
-        """Reads the first frame. Raises UsageError for a dtype that is none."""
+        """Reads the dataset's first frame. Raises UsageError for a dtype that is none."""
         if self.dtype not in list(Codec):
             raise UsageError(f"align.cache={self.dtype}: allowed {', '.join(Codec)}, or none")
-        first = self.scenes(next(self.frames([(self.episodes[0], 0)])))
+        first = self.scenes(next(self.frames([(0, 0)])))
         seen = sha256(first.images_BVCHW.cpu().numpy().tobytes())
         if first.points_BVHW3 is not None:
             seen.update(first.points_BVHW3.cpu().numpy().tobytes())
@@ -119,7 +121,8 @@ class CacheRequest:
 def open_or_build(root: Path, request: CacheRequest, report: Report) -> tuple[FeatureCache, bool]:
     """The cache of a request, and whether it had to be computed.
 
-    Of several processes that ask, one computes it and the others wait.
+    One that holds more episodes of the dataset will do. Of several processes that ask, one computes
+    and the others wait.
 
     Raises:
         UsageError: the disk cannot hold it, or a cache of that name is damaged.
@@ -131,7 +134,11 @@ def open_or_build(root: Path, request: CacheRequest, report: Report) -> tuple[Fe
         try:
             return open_cache(root, key), False
         except MissingError:
-            return build(root, key, request, report), True
+            wider = find_wider(root, key, request.lengths())
+        if wider is not None:
+            return wider, False
+        remove_partial(root, key)
+        return build(root, key, request, report), True
 
 
 def build(root: Path, key: CacheKey, request: CacheRequest, report: Report) -> FeatureCache:

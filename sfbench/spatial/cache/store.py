@@ -6,8 +6,8 @@ Legend: N frames, V views, R and C rows and columns of the stored grid, W width 
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ INDEX, FEATURES, SCALES = "index.json", "features.bin", "scales.bin"
 Memory = np.memmap[Any, np.dtype[Any]]
 _ROOM = 0.02
 """Share of the disk that is left free."""
+_PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class CacheWriter:
         check_room(root, shape.bytes(key))
         self._root, self._key, self._shape = root, key, shape
         self._codec = Codec(key.dtype)
-        self._folder = root / f"{key.name}.partial-{os.getpid()}"
+        self._folder = root / f"{key.name}{_PARTIAL}{os.getpid()}"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         sizes = shape.array(key)
@@ -205,6 +206,23 @@ def read_cache(folder: Path, key: CacheKey) -> FeatureCache:
         raise UsageError(f"feature cache {folder}: damaged ({error!r}); delete it") from error
 
 
+def find_wider(root: Path, key: CacheKey, lengths: Mapping[int, int]) -> FeatureCache | None:
+    """A cache that differs only in holding more episodes than these frame counts by id, if any."""
+    for file, found in _keys(root):
+        if found.differences(replace(key, episodes=found.episodes)):
+            continue
+        cache = read_cache(file.parent, found)
+        if lengths.items() <= cache.shape.lengths.items():
+            return cache
+    return None
+
+
+def remove_partial(root: Path, key: CacheKey) -> None:
+    """Remove what killed processes left of a cache; only for who holds its lock."""
+    for folder in root.glob(f"{key.name}{_PARTIAL}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def cosine_distance(one: Tensor, two: Tensor) -> Tensor:
     """1 - cosine over the last axis; two zeros are equal."""
     distance = 1 - functional.cosine_similarity(one, two, dim=-1)
@@ -226,14 +244,21 @@ def _map(file: Path, mode: Any, dtype: Any, shape: Sequence[int]) -> Memory:  # 
 def _nearest(root: Path, key: CacheKey) -> str:
     """What sets the most similar cache apart, as the end of a sentence."""
     nearest: tuple[int, Path, list[str]] | None = None
-    for file in sorted(root.glob(f"*/{INDEX}")):
-        try:
-            found = CacheKey.from_json(json.loads(file.read_text(encoding="utf-8"))["key"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+    for file, found in _keys(root):
         differences = found.differences(key)
         if nearest is None or len(differences) < nearest[0]:
             nearest = (len(differences), file.parent, differences)
     if nearest is None:
         return ""
     return f". The nearest, {nearest[1]}, has another\n  " + "\n  ".join(nearest[2])
+
+
+def _keys(root: Path) -> Iterator[tuple[Path, CacheKey]]:
+    """Every whole cache's index and key; what cannot be read is left out."""
+    for file in sorted(root.glob(f"*/{INDEX}")):
+        if _PARTIAL in file.parent.name:
+            continue
+        try:
+            yield file, CacheKey.from_json(json.loads(file.read_text(encoding="utf-8"))["key"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
