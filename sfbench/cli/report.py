@@ -7,7 +7,8 @@ folders with the episodes.parquet and runs.json of an earlier report.
 
   fill=PAGE.md         rewrite the marked blocks of a Markdown page, and nothing else
   check=PAGE.md        change nothing; exit status 1 if a block is not as the rows say
-  rows=DIR             write nothing but the rows, episodes.parquet and runs.json, to be committed;
+  rows=DIR             write nothing but the rows, to be committed: episodes.parquet, runs.json and,
+                       of depth probes, probes/;
   root=FOLDER          with rows=: paths below it are stored without it
   --published FOLDER   CSV files with numbers from papers, shown apart (default results/published)
   --baseline ARM       the arm that others are compared with (default baseline)
@@ -68,11 +69,12 @@ def command(arguments: Sequence[str]) -> int:
 
     from sfbench.report.content import read_content
 
-    content = read_content([Path(text) for text in rest], options)
+    given = [Path(text) for text in rest]
+    content = read_content(given, options)
     if out is not None:
         _write(content, Path(out), tracker)
     for folder in rows:
-        _store(content, Path(folder), Path(root[-1]) if root else None)
+        _store(content, given, Path(folder), Path(root[-1]) if root else None)
     status = _pages(content, fill, check)
     if serve and out is not None:
         _serve(Path(out))
@@ -106,11 +108,19 @@ def _write(content: "Content", out: Path, tracker: str) -> None:
     print(f"page with videos: {out / 'index.html'}")
 
 
-def _store(content: "Content", folder: Path, root: Path | None) -> None:
+def _store(content: "Content", given: Sequence[Path], folder: Path, root: Path | None) -> None:
+    from sfbench.report.inputs import PROBES, sort_folders
+    from sfbench.report.probe import store_probe
     from sfbench.report.stored import ROWS, RUNS, write_stored
 
-    write_stored(content.loaded.rows, content.loaded.runs, folder, root)
-    print(f"{folder / ROWS} and {RUNS}: {len(content.loaded.rows)} rows")
+    rows, probes = content.loaded.rows, sort_folders(given).probes
+    if len(rows):
+        write_stored(rows, content.loaded.runs, folder, root)
+        print(f"{folder / ROWS} and {RUNS}: {len(rows)} rows")
+    for probe in probes:
+        store_probe(probe, folder / PROBES / probe.name, root)
+    if probes:
+        print(f"{folder / PROBES}: {len(probes)} depth probes")
 
 
 def _pages(content: "Content", fill: Sequence[str], check: Sequence[str]) -> int:

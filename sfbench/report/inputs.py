@@ -8,6 +8,8 @@ from sfbench.report.stored import ROWS
 
 METRICS = "metrics.jsonl"
 PROBE_FILES = ("probe.jsonl", "probe.parquet")
+PROBES = "probes"
+"""Where stored rows have the depth probes that belong to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Inputs:
     Attributes:
         runs: folders of episode rows, also stored ones; a training's evaluations are among them.
         trainings: folders with a METRICS file.
-        probes: folders with one of PROBE_FILES.
+        probes: folders with one of PROBE_FILES; those in a folder's PROBES are among them.
     """
 
     runs: Sequence[Path]
@@ -33,11 +35,14 @@ def sort_folders(folders: Sequence[Path]) -> Inputs:
     for folder in folders:
         evaluations = sorted(path.parent for path in folder.glob("evals/*/plan.json"))
         is_training = (folder / METRICS).exists()
-        is_probe = any((folder / name).exists() for name in PROBE_FILES)
+        found = [
+            place for place in (folder, *sorted(folder.glob(f"{PROBES}/*")))
+            if any((place / name).exists() for name in PROBE_FILES)
+        ]  # fmt: skip
         trainings += [folder] if is_training else []
-        probes += [folder] if is_probe else []
+        probes += found
         runs += evaluations
         has_rows = (folder / "plan.json").exists() or (folder / ROWS).exists()
-        if has_rows or not (evaluations or is_training or is_probe):
+        if has_rows or not (evaluations or is_training or found):
             runs.append(folder)
     return Inputs(runs, sorted(trainings, key=str), sorted(probes, key=str))

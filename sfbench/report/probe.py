@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sfbench.errors import RunFolderError
+from sfbench.errors import RunFolderError, UsageError
 from sfbench.report.inputs import PROBE_FILES
 from sfbench.report.intervals import BOOTSTRAP_SEED, Estimate
 from sfbench.report.tabular import Table, to_csv
+from sfbench.rollout.run_folder import write_atomically
 
 DRAWS = 2000
 METRICS = ("absrel", "rmse_m", "delta1")
@@ -139,13 +140,38 @@ def probe_csv(probe: Probe) -> str:
     )  # fmt: skip
 
 
+def store_probe(folder: Path, to: Path, root: Path | None = None) -> None:
+    """Copy a probe's rows and settings, without its pictures, to be committed.
+
+    Args:
+        folder: as `sfbench probe depth` writes it.
+        to: made if need be.
+        root: paths below it are stored without it, since they say nothing on another machine.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    path = _rows_file(folder)
+    files = {"probe.jsonl": "".join(f"{json.dumps(row)}\n" for row in _records(path))}
+    settings = folder / "probe_settings.json"
+    if settings.exists():
+        files[settings.name] = settings.read_text(encoding="utf-8")
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            below = "" if root is None else f"{root.resolve()}/"
+            write_atomically(to / name, text.replace(below, "") if below else text)
+    except OSError as error:
+        raise UsageError(f"{to}: cannot be written: {error}") from error
+
+
 def layer_order(layer: str) -> tuple[int, float, str]:
     """Sorts numbered layers by number, others after them by name."""
     return (0, float(layer), "") if layer.isdecimal() else (1, 0.0, layer)
 
 
 def _read_folder(folder: Path) -> list[ProbeRow]:
-    path = next(folder / name for name in PROBE_FILES if (folder / name).exists())
+    path = _rows_file(folder)
     rows = [_row(path, number, data) for number, data in enumerate(_records(path), start=1)]
     if not rows:
         raise RunFolderError(f"{path}: no probe rows")
@@ -161,6 +187,10 @@ def _read_folder(folder: Path) -> list[ProbeRow]:
             raise RunFolderError(f"{path}, line {number}: the same scene as in line {seen[key]}")
         seen[key] = number
     return rows
+
+
+def _rows_file(folder: Path) -> Path:
+    return next(folder / name for name in PROBE_FILES if (folder / name).exists())
 
 
 def _records(path: Path) -> Iterable[Any]:
@@ -210,8 +240,11 @@ def _model_names(first_rows: dict[Path, ProbeRow]) -> dict[Path, str]:
 
 
 def _name(row: ProbeRow, parts: int) -> str:
-    tail = "/".join(Path(row.checkpoint).parts[-parts:])
-    return f"{row.policy} {tail}".strip()
+    """As the leaderboard has it: `net baseline @8000` for `baseline/checkpoints/8000`."""
+    path, step = Path(row.checkpoint), ""
+    if path.parent.name == "checkpoints":
+        path, step = path.parent.parent, f" @{path.name}"
+    return f"{row.policy} {'/'.join(path.parts[-parts:])}".strip() + step
 
 
 def _group(key: GroupKey, rows: Sequence[ProbeRow]) -> Group:

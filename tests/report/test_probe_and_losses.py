@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from scipy.stats import bootstrap
 
+from sfbench.cli.main import run
 from sfbench.errors import RunFolderError
 from sfbench.report.content import Options
 from sfbench.report.losses import read_losses
@@ -59,15 +60,14 @@ def test_a_probe_page_shows_models_layers_and_pictures(tmp_path: Path) -> None:
     report_on(folders, page, Options(tmp_path))
     lines = list(csv.DictReader((page / "probe.csv").open()))
     assert len(lines) == 2 * 2 * 2 * 2
-    # Checkpoints of one name are told apart by as much of the path as it takes.
     assert {line["model"] for line in lines} == {
-        "net base/checkpoints/80", "net sf/checkpoints/80"
+        "net base @80", "net sf @80"
     }  # fmt: skip
     assert [line["layer"] for line in lines[:2]] == ["2", "10"]
     html = (page / "index.html").read_text()
     assert html.count("<img loading=lazy") == 3 * (2 + 2)
     assert html.count("alt='true depth'") == 3
-    assert "net sf/checkpoints/80, layer 10, dpt" in html
+    assert "net sf @80, layer 10, dpt" in html
     assert (page / "pictures" / "1-p2" / "s2" / "10_dpt.png").exists()
     assert (page / "figures" / "probe_cross.svg").exists()
     assert f"{float(lines[0]['absrel']):.3f} (" in (page / "leaderboard.md").read_text()
@@ -113,6 +113,34 @@ def test_a_broken_probe_row_is_named(tmp_path: Path, change: dict[str, Any], mes
     rows[1] |= change
     with pytest.raises(RunFolderError, match=rf"probe\.jsonl, {message}"):
         read_probes([write_probe(tmp_path / "p", rows)])
+
+
+def test_checkpoints_are_told_apart_by_as_much_of_the_path_as_it_takes(tmp_path: Path) -> None:
+    folders = [
+        write_probe(tmp_path / name, probe_rows(f"{name}/demos/checkpoints/80")) for name in "ab"
+    ]
+    probe = read_probes(folders)
+    assert probe is not None
+    assert {group.key.model for group in probe.groups} == {"net a/demos @80", "net b/demos @80"}
+
+
+def test_stored_probes_come_with_their_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without pictures, and without what paths say of one machine."""
+    checkpoint = f"{tmp_path}/base/checkpoints/80"
+    given = write_probe(tmp_path / "p1", probe_rows(checkpoint), scenes=1)
+    (given / "probe_settings.json").write_text(json.dumps({"start": checkpoint}) + "\n")
+    kept = tmp_path / "kept"
+    assert run(["report", str(given), f"rows={kept}", f"root={tmp_path}"]) == 0
+    assert f"{kept / 'probes'}: 1 depth probes" in capsys.readouterr().out
+    files = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    assert files == {"probes/p1/probe.jsonl", "probes/p1/probe_settings.json"}
+    assert not any(str(tmp_path) in (kept / name).read_text() for name in files)
+    pages = [tmp_path / name for name in ("one", "two")]
+    for folder, page in zip((given, kept), pages, strict=True):
+        report_on([folder], page, Options(tmp_path))
+    assert (pages[0] / "probe.csv").read_text() == (pages[1] / "probe.csv").read_text()
 
 
 def test_torn_empty_and_equal_probes_are_refused(tmp_path: Path) -> None:
