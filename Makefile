@@ -50,7 +50,7 @@ gl:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else echo "Rendering without a screen needs: sudo apt-get install -y$$missing"; exit 1; fi
 
-# A baseline, its Spatial Forcing twin and the expert, on the same initial states.
+# A baseline, a Spatial Forcing policy and the expert, on the same initial states.
 demo: setup
 	$(BIN)/sfbench $(DEMO_EVAL) policy=openvla_oft_micro checkpoint=shipped:baseline out=$(DEMO)/baseline
 	$(BIN)/sfbench $(DEMO_EVAL) policy=openvla_oft_micro checkpoint=shipped:sf_vggt_mini out=$(DEMO)/sf_vggt_mini
