@@ -28,6 +28,10 @@ class Observation:
 class Expert(Protocol):
     """A scripted solver that reads the simulator's true state."""
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it tries nothing more: every further action holds still."""
+
     def act(self) -> NDArray[np.float64]:
         """The next action, float64 [A]; called once per control step."""
 

@@ -1,7 +1,6 @@
 """One running scene of one task and split."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 
 import mujoco
@@ -208,9 +207,17 @@ class ScriptedExpert:
         self._robot = robot
         self._script = script
         self._control = control
+        self._is_done = False
+
+    @property
+    def is_done(self) -> bool:
+        """See Expert."""
+        return self._is_done
 
     def act(self) -> NDArray[np.float64]:
         """The next action; holds still once the script has ended, or knows no way on."""
-        with suppress(NoWayError):
-            next(self._script, None)
+        try:
+            next(self._script)
+        except (StopIteration, NoWayError):
+            self._is_done = True
         return self._control.encode({side: self._robot[side] for side in Side})

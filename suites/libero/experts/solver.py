@@ -31,6 +31,11 @@ class ScriptedExpert:
         # Nothing here refers back to the expert: a cycle would keep the scene's memory for long.
         self._motion = _Solver(World(env), ordered(env.scene.goal)).solve()
 
+    @property
+    def is_done(self) -> bool:
+        """Never: what came undone is done again."""
+        return False
+
     def act(self) -> NDArray[np.float64]:
         """The next action; when all is done, to stay."""
         return next(self._motion)

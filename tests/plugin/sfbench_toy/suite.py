@@ -260,6 +260,7 @@ class ToyEnv:
 class ToyExpert:
     def __init__(self, env: ToyEnv) -> None:
         self._env = env
+        self.is_done = False
 
     def act(self) -> NDArray[np.float64]:
         state = self._env.observe([]).state
