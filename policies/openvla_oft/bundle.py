@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
 
 from sfbench.contracts import Json
 from sfbench.errors import MissingError, UsageError
+from sfbench.training.weights_file import save_tensors
 
 from ..common.interface import Interface
 from .architecture import Architecture
@@ -61,11 +61,7 @@ class Bundle:
             plain = OpenVla(processor.architecture)
         table = build_key_table(processor.architecture, plain)
         tensors = table.to_published(self.model.state_dict() if state is None else state)
-        save_file(
-            {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
-            folder / "model.safetensors",
-            metadata={"format": "pt"},
-        )
+        save_tensors(tensors, folder / "model.safetensors")
         document = {
             "format": FORMAT,
             "family": FAMILY,

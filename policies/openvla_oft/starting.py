@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sfbench.errors import MissingError, UsageError
 from sfbench.training.trainable import TrainableRequest
+from sfbench.training.weights_file import save_tensors
 
 from ..common.places import locate
 from ..common.runtime import torch_dtype
@@ -81,11 +82,11 @@ def started(
 def save_start(table: KeyTable, state: Mapping[str, Tensor], folder: Path) -> None:
     """Write vision and language layers under published names; the word list lies beside them."""
     chosen = {
-        key: torch.cat([state[name] for name in names]).detach().cpu().contiguous()
+        key: torch.cat([state[name] for name in names])
         for key, names in table.targets.items()
         if names[0].startswith(VISION_AND_LANGUAGE)
     }
-    save_file(chosen, folder / START_FILE, metadata={"format": "pt"})
+    save_tensors(chosen, folder / START_FILE)
 
 
 def started_published(

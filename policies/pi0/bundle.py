@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
 
 from sfbench.contracts import Json
 from sfbench.errors import MissingError, UsageError
+from sfbench.training.weights_file import save_tensors
 
 from ..common.interface import Interface
 from .architecture import Architecture
@@ -63,11 +63,7 @@ class Bundle:
             plain = Pi0(processor.architecture)
         weights = self.model.state_dict() if state is None else state
         tensors = build_key_table(plain).to_published(weights)
-        save_file(
-            {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()},
-            folder / WEIGHTS_FILE,
-            metadata={"format": "pt"},
-        )
+        save_tensors(tensors, folder / WEIGHTS_FILE)
         document = {
             "format": FORMAT,
             "family": FAMILY,

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sfbench.errors import UsageError
+from sfbench.training.weights_file import save_tensors
 
 from ..common.training import copy_matching
 from .bundle import Bundle
@@ -56,8 +57,8 @@ def save_start(model: Pi0, folder: Path) -> None:
     """Write vision and language layers under published names; the tokenizer lies beside them."""
     state = model.state_dict()
     chosen = {
-        f"{PREFIX}{key}": state[name].detach().cpu().contiguous()
+        f"{PREFIX}{key}": state[name]
         for key, name in build_key_table(model).targets.items()
         if name.startswith(VISION_AND_LANGUAGE)
     }
-    save_file(chosen, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    save_tensors(chosen, folder / WEIGHTS_FILE)

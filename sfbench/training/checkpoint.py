@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from sfbench.contracts import differences
 from sfbench.errors import RunFolderError, StoppedError
+from sfbench.training.weights_file import save_tensors
 
 CHECKPOINTS = "checkpoints"
 TRAINING_STATE = "training_state"
@@ -47,12 +48,6 @@ class TrainingState:
             save_tensors(tensors, folder / f"{name}.safetensors")
         text = json.dumps({"step": self.step, "config": self.config}, indent=1)
         (folder / _STATE_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """One safetensors file. Raises SafetensorError where it cannot be written."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, file, metadata={"format": "pt"})
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from sfbench.training.checkpoint import (
     nested_moments,
     newest,
     read_state,
-    save_tensors,
     tidy,
     written_whole,
 )
@@ -24,6 +23,7 @@ from sfbench.training.learning import POLICY_PREFIX, Learning
 from sfbench.training.processes import Processes
 from sfbench.training.settings import TrainSettings
 from sfbench.training.setup import Paperwork
+from sfbench.training.weights_file import save_tensors
 
 RECIPE_FILE = "recipe.yaml"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sfbench.errors import MissingError, UsageError
 from sfbench.spatial.vggt.config import VGGT_1B, VggtConfig
 from sfbench.spatial.vggt.model import Vggt
+from sfbench.training.weights_file import save_tensors
 
 SAFETENSORS, PICKLED, SIZES = "model.safetensors", "model.pt", "vggt.json"
 _SKIPPED = "track_head."
@@ -66,11 +66,8 @@ def load_vggt(folder: Path, dtype: torch.dtype, device: str) -> Vggt:
 def save_vggt(model: Vggt, folder: Path, dtype: torch.dtype) -> None:
     """Write a folder that `load_vggt` reads, weights in that dtype."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        name: tensor.detach().to("cpu", dtype).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    save_file(state, folder / SAFETENSORS, metadata={"format": "pt"})
+    state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
+    save_tensors(state, folder / SAFETENSORS)
     text = json.dumps(model.config.to_json(), indent=1)
     (folder / SIZES).write_text(text + "\n", encoding="utf-8")
 
