@@ -31,7 +31,9 @@ from sfbench.launch.preparing import preparers
 from sfbench.rollout.plan import Plan, PlanRequest, make_plan
 from sfbench.rollout.request import RunRequest
 
-_PLAN_KEYS = frozenset(item.name for item in dataclasses.fields(PlanRequest))
+_PLAN_KEYS = frozenset(item.name for item in dataclasses.fields(PlanRequest)) & frozenset(
+    item.name for item in dataclasses.fields(EvalConfig)
+)
 
 
 class CellChecker:

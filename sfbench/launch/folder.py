@@ -112,6 +112,11 @@ class SweepFolder:
 
     # -- cells and tasks
 
+    def is_played(self, task: TaskName, shards: int) -> bool:
+        """Whether a process writes episodes of this task now."""
+        journal = self.journal(task, shards)
+        return journal.exists() and is_held(journal)
+
     def cell(self, cell: str) -> Path:
         """The run folder of a cell."""
         return self.path / "cells" / cell
@@ -181,6 +186,18 @@ class SweepFolder:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
         return path.read_text().strip()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process, on whichever machine, holds the lock of a file."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -94,7 +94,12 @@ def settings_of(config: SweepConfig) -> Settings:
 def make_launcher(
     name: LauncherName, folder: SweepFolder, graph: Graph, settings: Settings
 ) -> Launcher:
-    """The launcher of that name. Raises MissingError: no Slurm here."""
+    """The launcher of that name.
+
+    Raises:
+        MissingError: no Slurm here.
+        UsageError: it cannot run this sweep.
+    """
     if name is LauncherName.SLURM:
         from sfbench.launch.on_slurm import SlurmLauncher
 
@@ -103,6 +108,11 @@ def make_launcher(
         from sfbench.launch.on_this_machine import LocalLauncher
 
         return LocalLauncher(folder, graph, settings)
+    if graph.of_stage(Stage.SERVE):
+        raise UsageError(
+            "launcher=debug runs one task after the other, and a policy server would have to run "
+            "beside its evaluations; use launcher=local"
+        )
     from sfbench.launch.in_this_process import DebugLauncher
 
     return DebugLauncher(folder)

@@ -36,7 +36,7 @@ def serve(folder: SweepFolder, graph: Graph, cell: Cell) -> int:
         UsageError: it refuses to start, with its own words.
         StoppedError: it does not come up, or this task was asked to end.
     """
-    watch = _Watch(folder, graph, cell)
+    watch = Watch(folder, graph, cell)
     failed_starts = 0
     while True:
         server = _Server(folder, graph, cell)
@@ -108,15 +108,19 @@ class _Server:
         self.process.wait()
 
 
-class _Watch:
-    """Tells when a server is dead, and when nobody needs it any more."""
+class Watch:
+    """Tells when a server is dead, and when nobody needs it any more.
+
+    Attributes:
+        used_s: when a client was last seen, by the monotonic clock.
+    """
 
     def __init__(self, folder: SweepFolder, graph: Graph, cell: Cell) -> None:
         self._folder = folder
         self._completion = Completion(folder, graph)
         self._idle_s = 60 * graph.server_idle_min
         self._clients = [item for item in graph.of_stage(Stage.EVAL) if item.needs == cell.id]
-        self._used_s = time.monotonic()
+        self.used_s = time.monotonic()
 
     def until_done_or_dead(self, server: _Server, port: int) -> bool:
         """True: it may end for good. False: it is dead, or has not answered for a while."""
@@ -129,19 +133,23 @@ class _Watch:
             failures = 0 if is_healthy("127.0.0.1", port) else failures + 1
             if failures >= _HEALTH_FAILURES:
                 return False
-            if self._is_over():
+            if self.is_over():
                 return True
         return False
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether its evaluations are complete, or nobody has used it for long."""
         missing = [
-            task for cell in self._clients for task in self._completion.of_cell(cell).missing
+            (task, cell.shards)
+            for cell in self._clients
+            for task in self._completion.of_cell(cell).missing
         ]
         if not missing:
             return True
-        if any(self._folder.read_task(task).get("state") == "running" for task in missing):
-            self._used_s = time.monotonic()
-        return time.monotonic() - self._used_s > self._idle_s
+        # What a task says of itself will not do: one that was killed says nothing any more.
+        if any(self._folder.is_played(*task) for task in missing):
+            self.used_s = time.monotonic()
+        return time.monotonic() - self.used_s > self._idle_s
 
 
 def is_healthy(host: str, port: int) -> bool:

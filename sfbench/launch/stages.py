@@ -1,7 +1,5 @@
 """What a task of each stage does."""
 
-import fcntl
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +15,7 @@ from sfbench.launch.commands import (
     out_arguments,
     train_arguments,
 )
-from sfbench.launch.folder import SweepFolder
+from sfbench.launch.folder import SweepFolder, is_held
 from sfbench.launch.graph import Cell, Graph, Stage, TaskName
 from sfbench.launch.preparing import alone, prepare
 from sfbench.launch.rendezvous import join_slurm_job
@@ -119,19 +117,8 @@ def _wait_until_free(journal: Path) -> None:
     if not journal.exists():
         return
     told = False
-    while _is_held(journal):
+    while is_held(journal):
         if not told:
             told = True
             print(f"waiting for the earlier process that still writes {journal}", file=sys.stderr)
         time.sleep(1.0)
-
-
-def _is_held(journal: Path) -> bool:
-    descriptor = os.open(journal, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -132,6 +132,7 @@ def stage_plans(
     trained = Wait(Stage.TRAIN, config.after_train)
     # Whoever waits for trainings or servers, which wait for preparations, need not wait for these.
     going = {graph.cells[task.cell].stage for task in (*tasks, *active)}
+    going |= {stage for stage in Stage if by_stage[stage]}
     used = trained if Stage.TRAIN in going else prepared
     waits: dict[Stage, Sequence[Wait]] = {
         Stage.PREPARE: (),

@@ -1,5 +1,6 @@
 """Submission to Slurm, against a stateful stand-in."""
 
+import fcntl
 import json
 import time
 from dataclasses import fields
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sfbench.launch.folder import SweepFolder
+from sfbench.launch.graph import Stage
 from sfbench.launch.profile import Profile, read_profile
+from sfbench.launch.serving import Watch
 from tests.launch.conftest import GRID, Sweep
 from tests.launch.fake_slurm import FakeSlurm
 
@@ -53,6 +57,45 @@ def test_a_training_comes_first(sweep: Sweep, slurm: FakeSlurm) -> None:
     train, evaluation = (slurm.jobs()[job]["set"] for job in ("100", "101"))
     assert (train["nodes"], train["ntasks-per-node"]) == ("2", "4")
     assert (evaluation["nodes"], evaluation["dependency"]) == ("1", "afterok:100")
+
+
+SERVED = """
+eval: {suite: toy, policy: remote_openpi, policy.mapping: native, policy.open_loop_steps: 4}
+server: {suite: toy, policy: toy_chase, protocol: openpi}
+grid: {tasks: [reach]}
+"""
+
+
+def test_evaluations_wait_for_their_server(sweep: Sweep, slurm: FakeSlurm) -> None:
+    """It may wait in the queue for long; simulators that hold nodes meanwhile do nothing."""
+    sweep("submit", sweep.write(SERVED), *SLURM)
+    server, evaluation = (slurm.jobs()[job]["set"] for job in ("100", "101"))
+    assert "dependency" not in server
+    assert evaluation["dependency"] == "after:100"
+
+
+def test_one_process_cannot_be_server_and_client(sweep: Sweep) -> None:
+    said = sweep.refused("submit", sweep.write(SERVED), "launcher=debug", "out=sweep")
+    assert "launcher=local" in said
+
+
+def test_a_server_sees_that_a_client_was_killed(sweep: Sweep, slurm: FakeSlurm) -> None:
+    """What the client said of itself last was that it runs."""
+    sweep("submit", sweep.write(SERVED), *SLURM, "server_idle_min=0")
+    folder = SweepFolder(Path("sweep"))
+    graph = folder.graph()
+    (cell,) = graph.of_stage(Stage.EVAL)
+    (server,) = graph.of_stage(Stage.SERVE)
+    folder.write_task(cell.tasks[0], {"state": "running"})
+    watch = Watch(folder, graph, server)
+    journal = folder.journal(cell.tasks[0], cell.shards)
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with journal.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        before_s = watch.used_s
+        watch.is_over()
+        assert watch.used_s > before_s
+    assert watch.is_over()
 
 
 def test_a_thousand_cells_need_one_call_per_stage_and_little_time(
