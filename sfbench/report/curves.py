@@ -5,7 +5,7 @@ crossing of a level come too early. Between kept points it is linear.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isinf, nan
 
 import numpy as np
@@ -28,18 +28,18 @@ class Point:
 
     Attributes:
         x: training steps or demonstrations.
-        seeds: per training seed the rates by task.
+        seeds: by training seed the rates by task.
         design_effect: of episodes that share an initial state.
     """
 
     x: int
-    seeds: Sequence[Mapping[str, Rate]]
+    seeds: Mapping[int, Mapping[str, Rate]]
     design_effect: float = 1.0
 
     @property
     def estimate(self) -> Estimate:
         """Mean over tasks and seeds, with its interval."""
-        return suite_mean_over_seeds(self.seeds, self.design_effect)
+        return suite_mean_over_seeds([*self.seeds.values()], self.design_effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,20 @@ class Curve:
         """Suite means, float64 [X]."""
         return np.array([point.estimate.value for point in self.points])
 
+    @property
+    def shared_seeds(self) -> list[int]:
+        """Training seeds that every point has."""
+        return sorted(set.intersection(*(set(point.seeds) for point in self.points)))
+
+    @property
+    def of_shared_seeds(self) -> "Curve":
+        """The same of those training seeds alone that every point has."""
+        seeds = self.shared_seeds
+        return Curve(
+            self.arm,
+            [replace(point, seeds={s: point.seeds[s] for s in seeds}) for point in self.points],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
@@ -75,7 +89,7 @@ class Ratio:
             side is 0 or infinite, and the value is NaN where nothing is known.
         bound: how the value is to be read: '' as it stands, `at least`, `at most`, or `unknown`.
         censored: why it is only a bound, or ''.
-        train_seeds: of baseline and arm.
+        train_seeds: of baseline and arm; only those count that all points of a curve have.
     """
 
     baseline: str
@@ -131,12 +145,14 @@ def speed_ups(baseline: Curve, arm: Curve, levels: Sequence[float | None]) -> li
     """The ratio at each level of success; None: at what the baseline ends with.
 
     Raises:
-        UsageError: a curve of fewer than two points.
+        UsageError: a curve of fewer than two points, or that no training seed has all points of.
     """
-    curves = (baseline, arm)
-    for curve in curves:
+    for curve in (baseline, arm):
         if len(curve.points) < 2:
             raise UsageError(f"arm '{curve.arm}' has one point; a curve needs two or more")
+        if not curve.shared_seeds:
+            raise UsageError(f"arm '{curve.arm}': no training seed was measured at all its points")
+    curves = (baseline.of_shared_seeds, arm.of_shared_seeds)
     random = np.random.default_rng(BOOTSTRAP_SEED)
     drawn = [monotone(_draws(curve, random)) for curve in curves]
     found = [monotone(curve.means[None]) for curve in curves]
@@ -168,7 +184,7 @@ def _ratio(
         ),
         bound,
         _censored(curves, [float(x[0]) for x in reached]),
-        (_seed_count(curves[0]), _seed_count(curves[1])),
+        (len(curves[0].shared_seeds), len(curves[1].shared_seeds)),
     )
 
 
@@ -217,24 +233,21 @@ def _censored(curves: tuple[Curve, Curve], reached: Sequence[float]) -> str:
     return "; ".join(notes)
 
 
-def _seed_count(curve: Curve) -> int:
-    return min(len(point.seeds) for point in curve.points)
-
-
 def _draws(curve: Curve, random: np.random.Generator) -> NDArray[np.float64]:
     """Resampled curves [draws, X]: seeds with replacement, rates from their Jeffreys posterior.
 
-    A seed is drawn for the whole curve, since its points are one training run's.
+    All points have the same seeds. A seed is drawn for the whole curve, since its points are one
+    training run's. Episodes that share an initial state count for fewer.
     """
-    count = _seed_count(curve)
+    count = len(curve.shared_seeds)
     chosen = random.integers(count, size=(RATIO_DRAWS, count))
     columns = []
     for point in curve.points:
         means = np.empty((RATIO_DRAWS, count))
-        for place, seed in enumerate(point.seeds[:count]):
+        for place, rates in enumerate(point.seeds.values()):
             # A seed may have been evaluated on tasks of its own.
-            k = np.array([seed[task].successes for task in sorted(seed)])
-            n = np.array([seed[task].n for task in sorted(seed)])
+            k = np.array([rates[task].successes for task in sorted(rates)]) / point.design_effect
+            n = np.array([rates[task].n for task in sorted(rates)]) / point.design_effect
             drawn = random.beta(k + 0.5, n - k + 0.5, size=(RATIO_DRAWS, len(k)))
             means[:, place] = drawn.mean(axis=1)
         columns.append(np.take_along_axis(means, chosen, axis=1).mean(axis=1))

@@ -1,7 +1,7 @@
 """The lines of a leaderboard: what was measured, and what was not."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from sfbench.report.intervals import (
 )
 from sfbench.report.load import Loaded
 from sfbench.report.protocols import table_cards
-from sfbench.report.rate import Rate
+from sfbench.report.rate import Rate, wilson_bounds
 from sfbench.report.runs import Run
 from sfbench.report.tally import Tally, tally_counts
 
@@ -62,9 +62,9 @@ class Entry:
         rows: its episodes, sorted; the column `episode` numbers what EPISODE tells apart.
         total: counts over all tasks.
         tasks: counts by task, sorted by name.
-        seeds: per training seed the rates by task; one element where nothing was trained. Strict
-            ones where something was not measured, so that a policy gains nothing by breaking on
-            hard episodes.
+        seed_tasks: counts by task of each training seed; one, of number -1, where nothing was
+            trained.
+        label: short name for a table, unlike that of all other lines of its suite and card.
         design_effect: how many episodes count as one, since several share an initial state.
         flips: how often its repeated episodes end differently; None where none was repeated.
         runs: the folders that it comes from.
@@ -74,44 +74,58 @@ class Entry:
     rows: pd.DataFrame
     total: Tally
     tasks: Mapping[str, Tally]
-    seeds: Sequence[Mapping[str, Rate]]
+    seed_tasks: Mapping[int, Mapping[str, Tally]]
+    label: str
     design_effect: float
     flips: Flips | None
     runs: Sequence[Run]
 
     @property
-    def label(self) -> str:
-        """Short name for a table."""
-        return self._named(Path(self.key.weights).name if self.key.weights else "")
-
-    @property
     def label_without_weights(self) -> str:
         """As `label`, equal for checkpoints that were trained for different suites."""
-        return self._named("")
+        return _named(self.key, "")
 
-    def _named(self, weights: str) -> str:
-        key = self.key
-        parts = [key.policy, key.preset, weights, key.arm]
-        parts += [f"{key.demos} demos"] if key.demos >= 0 else []
-        parts += [f"@{key.train_step}"] if key.train_step >= 0 else []
-        parts += [f"(split {key.split})"] if key.split != Split.EVAL else []
-        return " ".join(part for part in parts if part)
+    @cached_property
+    def seeds(self) -> Mapping[int, Mapping[str, Rate]]:
+        """By training seed the rates by task.
+
+        Strict ones where something was not measured, so that a policy gains nothing by breaking on
+        hard episodes.
+        """
+        strict = not self.total.complete
+        return {
+            seed: {task: counts.strict if strict else counts.rate for task, counts in own.items()}
+            for seed, own in self.seed_tasks.items()
+        }
 
     @cached_property
     def mean(self) -> Estimate | None:
         """Mean over tasks with the fixed-task interval; None where a task has no measurement."""
-        if any(not rate.n for rates in self.seeds for rate in rates.values()):
+        return self.mean_of(self.tasks)
+
+    def mean_of(self, tasks: Collection[str]) -> Estimate | None:
+        """As `mean`, over some of the tasks."""
+        own = [{task: own[task] for task in own if task in tasks} for own in self.seeds.values()]
+        seeds = [rates for rates in own if rates]
+        if not seeds or any(not rate.n for rates in seeds for rate in rates.values()):
             return None
-        return suite_mean_over_seeds(self.seeds, self.design_effect)
+        return suite_mean_over_seeds(seeds, self.design_effect)
 
     def task_mean(self, task: str) -> Estimate | None:
         """As `mean`, of one task; Wilson's interval where there is one training seed."""
-        rates = [seed[task] for seed in self.seeds if task in seed]
+        return self._over_seeds([own[task] for own in self.seeds.values() if task in own])
+
+    def task_rate(self, task: str) -> Estimate | None:
+        """As `task_mean`, of measured episodes alone."""
+        return self._over_seeds([own[task].rate for own in self.seed_tasks.values() if task in own])
+
+    def _over_seeds(self, rates: Sequence[Rate]) -> Estimate | None:
         if not rates or not all(rate.n for rate in rates):
             return None
-        if len(rates) == 1:
-            return Estimate(rates[0].value, rates[0].low, rates[0].high)
-        return suite_mean_over_seeds([{task: rate} for rate in rates], self.design_effect)
+        if len(rates) > 1:
+            return suite_mean_over_seeds([{"": rate} for rate in rates], self.design_effect)
+        value = rates[0].value
+        return Estimate(value, *wilson_bounds(value, rates[0].n / self.design_effect))
 
     @cached_property
     def mean_over_tasks(self) -> Estimate | None:
@@ -133,11 +147,50 @@ def make_entries(loaded: Loaded) -> list[Entry]:
         rows[name] = rows[name].fillna("")
     for name in ("demos", "train_step"):
         rows[name] = rows[name].fillna(-1).astype(int)
-    entries = [
-        _entry(EntryKey(*key), some, loaded.runs)
-        for key, some in rows.groupby(_KEY, sort=True, observed=True)
-    ]
+    groups = {EntryKey(*key): some for key, some in rows.groupby(_KEY, sort=True, observed=True)}
+    labels = make_labels(groups)
+    entries = [_entry(key, some, loaded.runs, labels[key]) for key, some in groups.items()]
     return sorted(entries, key=_order)
+
+
+def make_labels(keys: Iterable[EntryKey]) -> dict[EntryKey, str]:
+    """Names that tell the lines of each suite and card apart.
+
+    A checkpoint is named by as much of the end of its path as no other one shares; the recipe
+    stands there only where nothing else tells two lines apart.
+    """
+    keys = list(keys)
+    short = _short_paths({key.weights for key in keys if key.weights})
+    labels = {key: _named(key, short.get(key.weights, "")) for key in keys}
+    counts = Counter((key.suite, key.card, label) for key, label in labels.items())
+    return {
+        key: f"{label} (recipe {key.recipe[:8]})"
+        if key.recipe and counts[key.suite, key.card, label] > 1
+        else label
+        for key, label in labels.items()
+    }
+
+
+def _named(key: EntryKey, weights: str) -> str:
+    parts = [key.policy, key.preset, weights, key.arm]
+    parts += [f"{key.demos} demos"] if key.demos >= 0 else []
+    parts += [f"@{key.train_step}"] if key.train_step >= 0 else []
+    parts += [f"(split {key.split})"] if key.split != Split.EVAL else []
+    return " ".join(part for part in parts if part)
+
+
+def _short_paths(paths: Collection[str]) -> dict[str, str]:
+    """Each path's last parts, as many as it takes to tell it from the others."""
+    found = {}
+    for path in paths:
+        parts = Path(path).parts
+        others = [Path(other).parts for other in paths if other != path]
+        count = next(
+            (n for n in range(1, len(parts)) if all(o[-n:] != parts[-n:] for o in others)),
+            len(parts),
+        )
+        found[path] = "/".join(parts[-count:])
+    return found
 
 
 def final_entries(entries: Sequence[Entry]) -> list[Entry]:
@@ -178,22 +231,16 @@ class _Seed:
         }
 
 
-def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run]) -> Entry:
+def _entry(key: EntryKey, rows: pd.DataFrame, runs: Sequence[Run], label: str) -> Entry:
     _refuse_twice(rows)
     seeds = _count_by_seed(rows, runs)
     own = [runs[index] for index in sorted(set(rows["run"]))]
-    every = _Seed(_added(seed.outcomes for seed in seeds), _planned(own))
+    every = _Seed(_added(seed.outcomes for seed in seeds.values()), _planned(own))
     whole = sum(every.outcomes.values(), Counter[tuple[str, str]]())
     total = tally_counts(whole, sum(every.planned.values()))
-    rates = [
-        {
-            task: counts.rate if total.complete else counts.strict
-            for task, counts in seed.tasks.items()
-        }
-        for seed in seeds
-    ]
+    by_seed = {number: seed.tasks for number, seed in seeds.items()}
     effect = _design_effect(rows)
-    return Entry(key, rows, total, every.tasks, rates, effect, _flips(rows), own)
+    return Entry(key, rows, total, every.tasks, by_seed, label, effect, _flips(rows), own)
 
 
 def _refuse_twice(rows: pd.DataFrame) -> None:
@@ -207,8 +254,8 @@ def _refuse_twice(rows: pd.DataFrame) -> None:
         )
 
 
-def _count_by_seed(rows: pd.DataFrame, runs: Sequence[Run]) -> list[_Seed]:
-    """In the order of seeds; one where nothing was trained."""
+def _count_by_seed(rows: pd.DataFrame, runs: Sequence[Run]) -> dict[int, _Seed]:
+    """In the order of seeds; -1 where nothing was trained."""
     counts = rows.groupby(["train_seed", "task", "run", "status", "cause"], dropna=False).size()
     outcomes: dict[int, dict[str, Counter[tuple[str, str]]]] = {}
     seen: dict[int, set[int]] = {}
@@ -217,10 +264,10 @@ def _count_by_seed(rows: pd.DataFrame, runs: Sequence[Run]) -> list[_Seed]:
         ends = outcomes.setdefault(number, {}).setdefault(str(task), Counter())
         ends[str(status), "" if pd.isna(cause) else str(cause)] += int(count)
         seen.setdefault(number, set()).add(int(run))
-    return [
-        _Seed(outcomes[number], _planned(runs[index] for index in seen[number]))
+    return {
+        number: _Seed(outcomes[number], _planned(runs[index] for index in seen[number]))
         for number in sorted(outcomes)
-    ]
+    }
 
 
 def _planned(runs: Iterable[Run]) -> Counter[str]:

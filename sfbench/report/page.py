@@ -103,13 +103,12 @@ def _task_table(section: Section) -> str:
     for task in task_names(section.entries):
         boxes = []
         for entry in section.entries:
-            counts = entry.tasks.get(task)
-            bar = title = ""
-            if counts is not None and counts.rate.n:
-                rate = counts.rate
+            rate, bar, title = entry.task_rate(task), "", ""
+            if rate is not None:
                 bar = _bar(rate.value, rate.low, rate.high)
-                title = f" title='exact interval {span(exact(counts))}'"
-            boxes.append(f"<td{title}>{escape(task_cell(counts))}{bar}</td>")
+                exactly = span(exact(entry.tasks[task]))
+                title = f" title='exact interval of independent episodes {exactly}'"
+            boxes.append(f"<td{title}>{escape(task_cell(entry, task))}{bar}</td>")
         rows.append(f"<tr><th scope=row>{escape(task)}</th>{''.join(boxes)}</tr>")
     return table(["task", *(entry.label for entry in section.entries)], rows)
 

@@ -34,12 +34,21 @@ def seed_differences(first: SeedOutcomes, second: SeedOutcomes) -> NDArray[np.in
     return first.solved_ES[one].astype(np.int64) - second.solved_ES[two].astype(np.int64)
 
 
-def paired_over_seeds(tasks: Mapping[str, NDArray[np.int64]], confidence: float = 0.95) -> Estimate:
+@dataclass(frozen=True, slots=True)
+class SeedTest:
+    """A difference of suite means, with its interval and the two-sided p that goes with it."""
+
+    gap: Estimate
+    p: float
+
+
+def paired_over_seeds(tasks: Mapping[str, NDArray[np.int64]], confidence: float = 0.95) -> SeedTest:
     """Difference of the suite means over tasks, episodes and training seeds.
 
     The interval is the wider one of two, on each side: Student's over the seeds' differences, which
     says what other trainings would give, and a bootstrap over episodes, of which an episode with
-    all its seeds is one, which says what other initial states would.
+    all its seeds is one, which says what other initial states would. p is the larger one of theirs,
+    so that it is below 5 % where the 95 % interval leaves out 0, and only there.
 
     Args:
         tasks: by task the differences of `seed_differences`, int64 [E, S], S of 2 or more.
@@ -54,14 +63,28 @@ def paired_over_seeds(tasks: Mapping[str, NDArray[np.int64]], confidence: float 
     ordered = [tasks[name] for name in sorted(tasks)]
     seeds = np.mean([differences_ES.mean(axis=0) for differences_ES in ordered], axis=0).tolist()
     value = fmean(seeds)
-    half = float(t.ppf(0.5 + confidence / 2, len(seeds) - 1)) * stdev(seeds) / sqrt(len(seeds))
+    spread = stdev(seeds) / sqrt(len(seeds))
+    half = float(t.ppf(0.5 + confidence / 2, len(seeds) - 1)) * spread
     drawn = _resampled_means(ordered)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(
+    gap = Estimate(
         value,
         max(-1.0, min(value - half, float(low))),
         min(1.0, max(value + half, float(high))),
     )
+    return SeedTest(gap, max(_students_p(value, spread, len(seeds)), _resampled_p(drawn)))
+
+
+def _students_p(value: float, spread: float, seeds: int) -> float:
+    if spread == 0:
+        return 0.0 if value else 1.0
+    return 2 * float(t.sf(abs(value) / spread, seeds - 1))
+
+
+def _resampled_p(drawn: NDArray[np.float64]) -> float:
+    """Twice the share of resamples on the far side of 0; never 0, however few they are."""
+    less = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * (less + 1) / (len(drawn) + 1))
 
 
 def _resampled_means(tasks: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:

@@ -33,11 +33,17 @@ def resolution(entry: Entry, wished: float) -> Resolution | None:
 
     The other rate is taken nearer to 1/2, where more episodes are needed than on the far side.
     """
-    mean, n = entry.mean, entry.total.rate.n // len(entry.seeds)
+    mean, n = entry.mean, independent_episodes(entry)
     if mean is None or not n:
         return None
     rate = min(mean.value, 1 - mean.value)
     return Resolution(detectable_difference(rate, n), episodes_needed(rate, wished))
+
+
+def independent_episodes(entry: Entry) -> int:
+    """Measured ones of one training seed; repeats count as what they add."""
+    repeated = entry.rows["repeat"].nunique() > 1
+    return int(entry.total.rate.n / len(entry.seeds) / (entry.design_effect if repeated else 1.0))
 
 
 def resolution_table(section: Section, wished: float) -> Table:
@@ -51,7 +57,7 @@ def resolution_table(section: Section, wished: float) -> Table:
         lines.append(
             [
                 entry.label,
-                str(entry.total.rate.n // len(entry.seeds)),
+                str(independent_episodes(entry)),
                 percent(found.detectable) if found else "",
                 str(found.needed) if found else "",
                 percent(flips.rate.value) if flips else "",
@@ -60,7 +66,8 @@ def resolution_table(section: Section, wished: float) -> Table:
             ]
         )
     note = (
-        "n is of one training seed. Detects: the smallest difference that two unpaired runs of n "
+        "n is of one training seed, repeats counting as what they add. Detects: the smallest "
+        "difference that two unpaired runs of n "
         f"episodes tell apart (80 % power, 5 % level); beside it, what each needs for {points} "
         "points. Flips: share of pairs of repeats of one episode that end differently."
     )

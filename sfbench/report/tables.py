@@ -17,7 +17,8 @@ NOTE = (
     "one for other tasks of the same kind. Errors and invalid episodes are no failures: they stand "
     "beside. Where there are any, or planned episodes are missing, the mean is the strict one: "
     "policy errors, invalid and missing episodes count as failures. Rank is 1 + the number of "
-    "policies that are better at the 5 % level, corrected for all pairs (Holm). Episodes that "
+    "policies that are better at the 5 % level on the tasks that both were to play, corrected for "
+    "all pairs (Holm). Episodes that "
     "share an initial state, as repeats and training seeds do, are a cluster. A line of which "
     f"more than {100 * MAX_UNMEASURED_SHARE:g} % was not measured is marked unpublishable."
 )
@@ -31,8 +32,10 @@ LEADERBOARD_COLUMNS = (
     "train_seeds", *COUNT_COLUMNS, "complete", "publishable", "comparable", "flip_pct",
     "flip_low_pct", "flip_high_pct", "repeated",
 )  # fmt: skip
-TASK_COLUMNS = (*NAME_COLUMNS, "task", "success_pct", "wilson_low_pct", "wilson_high_pct",
-                "exact_low_pct", "exact_high_pct", *COUNT_COLUMNS, "strict_pct")  # fmt: skip
+TASK_COLUMNS = (
+    *NAME_COLUMNS, "task", "success_pct", "low_pct", "high_pct", "wilson_low_pct",
+    "wilson_high_pct", "exact_low_pct", "exact_high_pct", *COUNT_COLUMNS, "strict_pct",
+)  # fmt: skip
 PAIR_COLUMNS = (
     "suite", "card", "first", "second", "kind", "shared", "first_only", "second_only", "gap_pct",
     "low_pct", "high_pct", "p", "p_holm", "decided",
@@ -111,8 +114,9 @@ def tasks_csv(entries: Iterable[Entry]) -> str:
     return to_csv(
         TASK_COLUMNS,
         (
-            [*_names(entry), task, percent(counts.rate.value), *_bounds(counts.rate),
-             *_bounds(exact(counts)), *_counts(counts), percent(counts.strict.value)]
+            [*_names(entry), task, percent(counts.rate.value), *_bounds(entry.task_rate(task)),
+             *_bounds(counts.rate), *_bounds(exact(counts)), *_counts(counts),
+             percent(counts.strict.value)]
             for entry in entries
             for task, counts in entry.tasks.items()
         ),
@@ -150,13 +154,13 @@ def cells(section: Section, entry: Entry) -> list[str]:
         f"{counts.rate.n} / {counts.planned}",
         errors(counts),
         str(counts.invalid),
-        remarks(entry),
+        remarks(entry, len(task_names(section.entries))),
     ]
 
 
-def remarks(entry: Entry) -> str:
-    """What a reader must know of a line."""
-    found = []
+def remarks(entry: Entry, tasks: int) -> str:
+    """What a reader must know of a line, in a table whose lines have so many tasks in all."""
+    found = [f"{len(entry.tasks)} of {tasks} tasks"] if len(entry.tasks) < tasks else []
     if len(entry.seeds) > 1:
         found.append(f"{len(entry.seeds)} training seeds")
     if not entry.total.complete:
@@ -187,27 +191,32 @@ def task_names(entries: Iterable[Entry]) -> list[str]:
     return sorted({task for entry in entries for task in entry.tasks})
 
 
-def task_cell(counts: Tally | None) -> str:
-    """`62.0 (48.2 to 74.1), n 50`: Wilson's interval; errors and invalid episodes stand beside."""
+def task_cell(entry: Entry, task: str) -> str:
+    """`62.0 (48.2 to 74.1), 31 of 50`: errors and invalid episodes stand beside."""
+    counts = entry.tasks.get(task)
     if counts is None:
         return ""
-    if not counts.rate.n:
+    rate = entry.task_rate(task)
+    if rate is None:
         return "not measured"
     beside = [f"{counts.rate.successes} of {counts.rate.n}"]
     lost = counts.policy_errors + counts.system_errors
     beside += [f"{lost} errors"] if lost else []
     beside += [f"{counts.invalid} invalid"] if counts.invalid else []
-    return f"{percent(counts.rate.value)} ({span(counts.rate)}), {', '.join(beside)}"
+    return f"{percent(rate.value)} ({span(rate)}), {', '.join(beside)}"
 
 
 def task_table(section: Section) -> Table:
     """Tasks by policies."""
     lines = [
-        [task, *(task_cell(entry.tasks.get(task)) for entry in section.entries)]
+        [task, *(task_cell(entry, task) for entry in section.entries)]
         for task in task_names(section.entries)
     ]
     headings = ("task", *(entry.label for entry in section.entries))
-    note = "Success in %, (95 % interval of Wilson), solved of measured; errors stand beside."
+    note = (
+        "Success in %, (95 % interval: Wilson's, or with several training seeds Student's over "
+        "these), solved of measured; errors stand beside."
+    )
     return Table(f"Tasks of {section.suite}", note, headings, lines)
 
 

@@ -30,10 +30,19 @@ class Tally:
     planned: int
 
     @property
+    def finished(self) -> int:
+        """Episodes with a row, of whatever kind."""
+        return self.rate.n + self.policy_errors + self.system_errors + self.invalid
+
+    @property
     def total(self) -> int:
         """Episodes that should have been measured."""
-        finished = self.rate.n + self.policy_errors + self.system_errors + self.invalid
-        return max(self.planned, finished)
+        return max(self.planned, self.finished)
+
+    @property
+    def missing(self) -> int:
+        """Planned episodes without a row."""
+        return self.total - self.finished
 
     @property
     def complete(self) -> bool:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sfbench.report.curves import Curve, Point, Ratio, speed_ups
 from sfbench.report.entries import Entry, final_entries
@@ -44,6 +45,8 @@ class CurveSet:
         suite: of all its rows.
         card: of all its rows.
         policy: of all its rows, with its preset.
+        tasks: of all its rows, where other rows of suite, card and policy are of other tasks; else
+            empty.
         curves: one an arm.
         entries: behind the curves.
         ratios: each arm against the baseline, at each level and at the baseline's final success.
@@ -53,6 +56,7 @@ class CurveSet:
     suite: str
     card: str
     policy: str
+    tasks: Sequence[str]
     curves: Sequence[Curve]
     entries: Sequence[Entry]
     ratios: Sequence[Ratio]
@@ -61,17 +65,27 @@ class CurveSet:
     def title(self) -> str:
         """A heading."""
         words = {"steps": "Training steps", "demos": "Data efficiency"}[self.kind]
-        return f"{words}: {self.policy} on {self.suite} (card {self.card})"
+        some = f", {', '.join(self.tasks)}" if self.tasks else ""
+        return f"{words}: {self.policy} on {self.suite}{some} (card {self.card})"
+
+
+class _Place(NamedTuple):
+    """What the points of one picture share."""
+
+    suite: str
+    card: str
+    policy: str
+    preset: str
+    tasks: tuple[str, ...]
 
 
 def training_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveSet]:
-    """Success against training steps, at the largest number of demonstrations of each arm."""
+    """Success against training steps, of arms with the largest number of demonstrations."""
     trained = [entry for entry in entries if entry.key.train_step >= 0]
-    most: dict[tuple[str, ...], int] = {}
+    most: dict[_Place, int] = {}
     for entry in trained:
-        arm = (*_place(entry), entry.key.arm)
-        most[arm] = max(entry.key.demos, most.get(arm, -1))
-    full = [entry for entry in trained if entry.key.demos == most[*_place(entry), entry.key.arm]]
+        most[_place(entry)] = max(entry.key.demos, most.get(_place(entry), -1))
+    full = [entry for entry in trained if entry.key.demos == most[_place(entry)]]
     return _curve_sets("steps", full, lambda entry: entry.key.train_step, matching)
 
 
@@ -96,12 +110,12 @@ def data_curves(entries: Sequence[Entry], matching: Matching) -> list[CurveSet]:
     return _curve_sets("demos", chosen, lambda entry: entry.key.demos, matching)
 
 
-def _shared_steps(entries: Iterable[Entry]) -> dict[tuple[str, str, str, str], int]:
+def _shared_steps(entries: Iterable[Entry]) -> dict[_Place, int]:
     """The last training step at which every arm has all its numbers of demonstrations, by place.
 
     Arms of one number alone are no curves and do not count; places without such a step are absent.
     """
-    steps: dict[tuple[str, str, str, str], dict[tuple[str, int], set[int]]] = {}
+    steps: dict[_Place, dict[tuple[str, int], set[int]]] = {}
     for entry in entries:
         measured = steps.setdefault(_place(entry), {})
         measured.setdefault((entry.key.arm, entry.key.demos), set()).add(entry.key.train_step)
@@ -153,21 +167,22 @@ def demos_share(entry: Entry) -> str:
     return f"{shares[0]:.4g}" if len(shares) == 1 else ""
 
 
-def _place(entry: Entry) -> tuple[str, str, str, str]:
-    return entry.key.suite, entry.key.card, entry.key.policy, entry.key.preset
+def _place(entry: Entry) -> _Place:
+    key = entry.key
+    return _Place(key.suite, key.card, key.policy, key.preset, tuple(entry.tasks))
 
 
 def _curve_sets(
     kind: str, entries: Iterable[Entry], x_of: Callable[[Entry], int], matching: Matching
 ) -> list[CurveSet]:
     """Sets with at least one curve of two points."""
-    groups: dict[tuple[str, str, str, str], dict[str, list[Entry]]] = {}
+    groups: dict[_Place, dict[str, list[Entry]]] = {}
     for entry in entries:
         if entry.mean is not None:
             groups.setdefault(_place(entry), {}).setdefault(entry.key.arm, []).append(entry)
     sets = []
-    for (suite, card, *names), arms in sorted(groups.items()):
-        policy = " ".join(name for name in names if name)
+    for place, arms in sorted(groups.items()):
+        policy = " ".join(name for name in (place.policy, place.preset) if name)
         curves = [
             Curve(arm, [_point(entry, x_of) for entry in sorted(some, key=x_of)])
             for arm, some in _told_apart(arms, x_of)
@@ -175,8 +190,16 @@ def _curve_sets(
         if any(len(curve.points) > 1 for curve in curves):
             members = [entry for some in arms.values() for entry in some]
             ratios = _ratios(curves, matching)
-            sets.append(CurveSet(kind, suite, card, policy, curves, members, ratios))
+            tasks = _tasks_if_several(place, groups)
+            sets.append(
+                CurveSet(kind, place.suite, place.card, policy, tasks, curves, members, ratios)
+            )
     return sets
+
+
+def _tasks_if_several(place: _Place, places: Iterable[_Place]) -> Sequence[str]:
+    alone = sum(other[:-1] == place[:-1] for other in places) == 1
+    return () if alone else place.tasks
 
 
 def _point(entry: Entry, x_of: Callable[[Entry], int]) -> Point:
@@ -202,7 +225,7 @@ def _told_apart(
 
 
 def _ratios(curves: Sequence[Curve], matching: Matching) -> list[Ratio]:
-    by_arm = {curve.arm: curve for curve in curves if len(curve.points) > 1}
+    by_arm = {curve.arm: curve for curve in curves if len(curve.points) > 1 and curve.shared_seeds}
     baseline = by_arm.pop(matching.baseline, None)
     if baseline is None:
         return []

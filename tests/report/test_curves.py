@@ -31,10 +31,12 @@ def drawn_curve(arm: str, tau: float, random: np.random.Generator, seeds: int = 
         points.append(
             Point(
                 step,
-                [
-                    {t: wilson(int(random.binomial(50, min(max(rate, 0), 1))), 50) for t in "abc"}
-                    for rate in rates
-                ],
+                {
+                    seed: {
+                        t: wilson(int(random.binomial(50, min(max(rate, 0), 1))), 50) for t in "abc"
+                    }
+                    for seed, rate in enumerate(rates)
+                },
             )
         )
     return Curve(arm, points)

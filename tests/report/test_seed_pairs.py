@@ -55,7 +55,7 @@ def test_the_interval_holds_the_truth_and_pairing_narrows_it() -> None:
     hits, widths, unpaired_widths, runs = 0, [], [], 200
     for _ in range(runs):
         arms = drawn_study(random)
-        found, other = paired_over_seeds(differences_of(arms)), unpaired(arms)
+        found, other = paired_over_seeds(differences_of(arms)).gap, unpaired(arms)
         assert found.value == pytest.approx(other.value)
         hits += found.low <= GAIN <= found.high
         widths.append(found.high - found.low)
@@ -72,8 +72,11 @@ def test_the_interval_is_students_where_seeds_differ() -> None:
         tasks[task][:5, 1] = 1
         tasks[task][:10, 2] = 1
     found = paired_over_seeds(tasks)
-    judge = ttest_rel([0.0, 0.1, 0.2], [0.0, 0.0, 0.0]).confidence_interval()
-    assert (found.value, found.low, found.high) == pytest.approx((0.1, judge.low, judge.high))
+    judge = ttest_rel([0.0, 0.1, 0.2], [0.0, 0.0, 0.0])
+    interval = judge.confidence_interval()
+    gap = found.gap
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.1, interval.low, interval.high))
+    assert found.p == pytest.approx(judge.pvalue)
     with pytest.raises(UsageError, match="no shared episodes: b"):
         paired_over_seeds({**tasks, "b": np.zeros((0, 3), int)})
 
@@ -111,7 +114,7 @@ def test_a_report_pairs_equal_seeds_alone(
     (pair,) = compare_all(make_entries(load(folders)))
     assert pair.first.key.arm == "sf"
     assert pair.shared == shared
-    expected = paired_over_seeds(differences_of(arms)) if shared else unpaired(arms)
+    expected = paired_over_seeds(differences_of(arms)).gap if shared else unpaired(arms)
     assert pair.gap.value == pytest.approx(expected.value)
     if shared:
         assert pair.gap == expected
