@@ -8,7 +8,9 @@ what is collected
   policy=NAME           expert, or replay; its own keys as policy.KEY=...
   episodes=N            demonstrations of each task; with source= at most so many attempts
   tasks=[a,b]           default: all
-  seed=0                of the run
+  first=0               number of the first initial state: another one than that of the training's
+                        demonstrations gives layouts that no training saw, such as for a probe
+  seed=0                of the run: looks, cameras and pushes, not where things lie
   preset=NAME           the suite's protocol preset, where it has some
   source=PATH           recordings to replay, such as LIBERO's HDF5 folder (policy=replay): at the
                         suite's image size, steps without motion dropped, failed replays dropped
@@ -63,6 +65,7 @@ class CollectConfig:
     policy: Any = MISSING
     episodes: int | None = None
     tasks: list[str] | None = None
+    first: int = 0
     seed: int = 0
     preset: str | None = None
     source: str | None = None
@@ -114,6 +117,7 @@ def make_request(arguments: Sequence[str]) -> CollectRequest:
         tasks=None if config.tasks is None else tuple(config.tasks),
         episodes=config.episodes,
         seed=config.seed,
+        first=config.first,
         source=None if config.source is None else Path(config.source),
     )
 
@@ -131,6 +135,8 @@ def default_cameras(spec: EnvSpec) -> tuple[str, ...]:
 def _forward_source(composed: Composed, config: CollectConfig) -> None:
     """Hand `source` to the policy, and how it is replayed. Raises UsageError."""
     policy = config.policy
+    if config.source is not None and config.first:
+        raise UsageError(f"first={config.first}: a replay starts where its recording did")
     if config.source is None:
         if config.keep_still:
             raise UsageError("keep_still=true says how to replay; it needs source=")

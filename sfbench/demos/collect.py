@@ -43,6 +43,7 @@ class CollectRequest:
         tasks: names; None for all of the suite.
         episodes: successes per task; None only with `source`: as many as it has.
         seed: of the run.
+        first: number of the first initial state that is tried.
         source: recordings that the policy replays, or None.
     """
 
@@ -51,6 +52,7 @@ class CollectRequest:
     tasks: tuple[str, ...] | None = None
     episodes: int | None = None
     seed: int = 0
+    first: int = 0
     source: Path | None = None
 
     @property
@@ -172,7 +174,13 @@ def _run_request(request: CollectRequest, tasks: tuple[str, ...], count: int) ->
     return replace(
         request.run,
         out=request.work,
-        plan=PlanRequest(tasks=tasks, split=Split.TRAIN, episodes=count, seed=request.seed),
+        plan=PlanRequest(
+            tasks=tasks,
+            split=Split.TRAIN,
+            episodes=count,
+            first=request.first,
+            seed=request.seed,
+        ),
         subscribers=(RecorderRecipe(request.staging, request.spec),),
         ends=EpisodeEnd.FIRST_SUCCESS if request.source is None else EpisodeEnd.PLAYED_OUT,
     )
@@ -241,6 +249,8 @@ def check_same_request(request: CollectRequest) -> None:
         "suite_config": _plain(request.run.suite.config),
         "policy_config": _plain(request.run.policy.config),
     }
+    if request.first:  # Left out where it is 0: requests of before it was a key have none.
+        asked["first"] = request.first
     path = request.work / "request.json"
     # A request that was refused before its first episode leaves nothing to mix with.
     if path.exists() and (is_complete(request.folder) or _has_rows(request.work)):

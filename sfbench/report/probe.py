@@ -39,6 +39,7 @@ class ProbeRow:
         absrel: mean of |error| / true depth, 0 or more.
         rmse_m: root mean square error in metres, 0 or more.
         delta1: share of pixels within a factor of 1.25, 0 to 1.
+        leak: whether the checkpoint was trained on demonstrations from the scene's initial state.
     """
 
     policy: str
@@ -50,6 +51,7 @@ class ProbeRow:
     absrel: float
     rmse_m: float
     delta1: float
+    leak: bool = False
 
 
 class GroupKey(NamedTuple):
@@ -63,10 +65,11 @@ class GroupKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Metrics over scenes, each with a bootstrap interval over scenes."""
+    """Metrics over scenes, some of them leaks, each with a bootstrap interval over scenes."""
 
     key: GroupKey
     scenes: int
+    leaks: int
     metrics: dict[str, Estimate]
 
 
@@ -92,14 +95,15 @@ class Probe:
         """One line per model, layer, head and split."""
         headings = ("model", "layer", "head", "split", "scenes", "AbsRel", "RMSE, m", "delta1")
         lines = [
-            [*group.key, str(group.scenes),
+            [*group.key, str(group.scenes) + (f", {group.leaks} LEAK" if group.leaks else ""),
              *(f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})" for e in group.metrics.values())]
             for group in self.groups
         ]  # fmt: skip
         note = (
             "Depth read off frozen visual tokens by a trained head. Mean over scenes (95 % "
             "bootstrap interval over scenes). AbsRel and RMSE: lower is better; delta1, the share "
-            "within a factor of 1.25: higher."
+            "within a factor of 1.25: higher. LEAK: scenes whose initial states the checkpoint was "
+            "trained on."
         )
         return Table("Depth probe", note, headings, lines)
 
@@ -131,9 +135,9 @@ def probe_csv(probe: Probe) -> str:
     """One line per group."""
     bounds = [f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")]
     return to_csv(
-        (*GroupKey._fields, "scenes", *bounds),
+        (*GroupKey._fields, "scenes", "leaks", *bounds),
         (
-            [*group.key, group.scenes,
+            [*group.key, group.scenes, group.leaks,
              *(f"{x:.5g}" for e in group.metrics.values() for x in (e.value, e.low, e.high))]
             for group in probe.groups
         ),
@@ -214,7 +218,9 @@ def _json_lines(path: Path) -> Iterable[Any]:
 
 def _row(path: Path, number: int, data: Any) -> ProbeRow:  # noqa: ANN401 (what a file holds)
     names = [item.name for item in fields(ProbeRow)]
-    if not isinstance(data, dict) or set(data) != set(names):
+    # Rows of before leaks were looked for say nothing of them.
+    data = {"leak": False, **data} if isinstance(data, dict) else data
+    if not isinstance(data, dict) or set(data) != set(names) or not isinstance(data["leak"], bool):
         raise RunFolderError(f"{path}, line {number}: a probe row has the fields {names}")
     texts = {name: "" if data[name] is None else str(data[name]) for name in names[:6]}
     numbers = {}
@@ -226,7 +232,7 @@ def _row(path: Path, number: int, data: Any) -> ProbeRow:  # noqa: ANN401 (what 
                 f"{path}, line {number}: {name} {value!r}; allowed 0 to {highest:g}, finite"
             )
         numbers[name] = float(value)
-    return ProbeRow(**texts, **numbers)  # type: ignore[arg-type]
+    return ProbeRow(**texts, **numbers, leak=data["leak"])  # type: ignore[arg-type]
 
 
 def _model_names(first_rows: dict[Path, ProbeRow]) -> dict[Path, str]:
@@ -250,7 +256,8 @@ def _name(row: ProbeRow, parts: int) -> str:
 def _group(key: GroupKey, rows: Sequence[ProbeRow]) -> Group:
     ordered = sorted(rows, key=lambda row: row.scene)
     values = np.array([[getattr(row, metric) for metric in METRICS] for row in ordered])
-    return Group(key, len(rows), dict(zip(METRICS, _means(values), strict=True)))
+    leaks = sum(row.leak for row in rows)
+    return Group(key, len(rows), leaks, dict(zip(METRICS, _means(values), strict=True)))
 
 
 def _means(values_SM: NDArray[np.float64]) -> list[Estimate]:

@@ -18,7 +18,8 @@ class PlanRequest:
     Attributes:
         tasks: task names; None means all of the suite.
         split: which list of initial states.
-        episodes: initial states per task, counted from the first; None means the whole split.
+        episodes: initial states per task, counted from `first`; None means all from there.
+        first: number of the first initial state.
         seed: the run's seed.
         repeats: how often each (initial state, seed) is played.
         instruction_split: `seen` or `unseen` wordings.
@@ -27,6 +28,7 @@ class PlanRequest:
     tasks: tuple[str, ...] | None = None
     split: Split = Split.EVAL
     episodes: int | None = None
+    first: int = 0
     seed: int = 0
     repeats: int = 1
     instruction_split: str = "seen"
@@ -78,7 +80,8 @@ def make_plan(suite: Suite, request: PlanRequest) -> Plan:
     episodes: list[EpisodeSpec] = []
     for name in _task_names(suite, request):
         task = suite.tasks[name]
-        for init_state in range(_episode_count(task, request)):
+        count = _episode_count(task, request)
+        for init_state in range(request.first, request.first + count):
             for repeat in range(request.repeats):
                 key = EpisodeKey(suite.name, name, init_state, request.seed, repeat)
                 episodes.append(_episode(task, request, key))
@@ -88,6 +91,8 @@ def make_plan(suite: Suite, request: PlanRequest) -> Plan:
 def _check_counts(request: PlanRequest) -> None:
     if request.seed < 0:
         raise UsageError(f"seed={request.seed}: allowed 0 or more")
+    if request.first < 0:
+        raise UsageError(f"first={request.first}: allowed 0 or more")
     if request.repeats < 1:
         raise UsageError(f"repeats={request.repeats}: allowed 1 or more")
     if request.instruction_split not in INSTRUCTION_SPLITS:
@@ -108,15 +113,18 @@ def _task_names(suite: Suite, request: PlanRequest) -> tuple[str, ...]:
 
 
 def _episode_count(task: Task, request: PlanRequest) -> int:
-    available = task.init_states.get(request.split, 0)
+    found = task.init_states.get(request.split, 0)
+    available = max(0, found - request.first)
     wanted = available if request.episodes is None else request.episodes
     if not 1 <= wanted <= available:
+        since = f" from first={request.first} on" if request.first else ""
         raise UsageError(
             f"episodes={wanted}: task '{task.name}' has {available} initial states in split "
-            f"'{request.split}', allowed 1 to {available}; for more episodes use repeats= or seed="
+            f"'{request.split}'{since}, allowed 1 to {available}; for more episodes use repeats= "
+            "or seed="
         )
     if request.episodes is None and request.split is Split.TRAIN:
-        raise UsageError(f"split=train has {available} initial states a task: say episodes=N")
+        raise UsageError(f"split=train has {found} initial states a task: say episodes=N")
     return wanted
 
 

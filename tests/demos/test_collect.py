@@ -198,6 +198,8 @@ def test_another_request_is_refused(collected: Path, capsys: pytest.CaptureFixtu
         (("policy=expert", "source=."), "policy 'expert' replays nothing; use policy=replay"),
         (("policy=replay", "source=absent"), "source=absent: there is no such file or folder"),
         (("policy=replay", "source=."), "suite 'toy' has no recordings"),
+        (("policy=replay", "source=.", "first=3"), "first=3: a replay starts where"),
+        (("policy=expert", "episodes=1", "first=-1"), "first=-1: allowed 0 or more"),
         (("policy=expert", "episodes=1", "keep_still=true"), "it needs source="),
     ],
 )

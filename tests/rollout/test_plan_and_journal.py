@@ -7,7 +7,7 @@ import pytest
 from sfbench_toy.suite import ToyConfig, ToySuite
 
 from sfbench.contracts import EpisodeKey, EpisodeRow, ProtocolCard, Split, Status, differences
-from sfbench.errors import RunFolderError
+from sfbench.errors import RunFolderError, UsageError
 from sfbench.rollout.journal import Journal, read_rows
 from sfbench.rollout.pending import PendingEpisodes
 from sfbench.rollout.plan import Plan, PlanRequest, make_plan
@@ -32,6 +32,15 @@ def test_a_plan_is_a_pure_function() -> None:
     request = PlanRequest(episodes=5, repeats=2, seed=3)
     assert make_plan(SUITE, request) == make_plan(ToySuite(ToyConfig()), request)
     assert make_plan(SUITE, request).hash != make_plan(SUITE, PlanRequest(episodes=5)).hash
+
+
+def test_a_plan_may_begin_further_on() -> None:
+    plan = make_plan(SUITE, PlanRequest(tasks=("reach",), episodes=2, first=3))
+    assert [episode.init_state for episode in plan.episodes] == [3, 4]
+    with pytest.raises(UsageError, match="17 initial states in split 'eval' from first=3 on"):
+        make_plan(SUITE, PlanRequest(episodes=18, first=3))
+    with pytest.raises(UsageError, match="first=-1: allowed 0 or more"):
+        make_plan(SUITE, PlanRequest(episodes=1, first=-1))
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 40])

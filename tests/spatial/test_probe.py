@@ -10,11 +10,16 @@ from PIL import Image
 
 from sfbench.cli.main import run
 from sfbench.demos.convert import save
+from sfbench.demos.dataset import open_dataset
 from sfbench.report.probe import read_probes
 from sfbench.spatial.points import ViewMap, depth_at, points_at, source_places, view_maps
 from sfbench.spatial.probe.heads import DptHead, LinearHead
 from sfbench.spatial.probe.metrics import depth_error
+from sfbench.spatial.probe.tokens import TokenReader
+from sfbench.training.run import train
+from sfbench.training.setup import make_trainable, open_demonstrations
 from tests.spatial import toys
+from tests.training.runs import request
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,42 @@ def test_the_same_request_gives_the_same_rows(folder: Path, tmp_path: Path) -> N
         assert probe(folder, tmp_path / name, "layers=[2]", "steps=5") == 0
     one, two = ((tmp_path / name / "probe.jsonl").read_text() for name in ("one", "two"))
     assert one == two
+
+
+@pytest.mark.parametrize("policy", ["openvla_oft_micro", "pi0_micro"])
+def test_rounded_weights_are_probed_as_they_are_trained(folder: Path, policy: str) -> None:
+    """Published sizes are loaded in bfloat16; images are float32."""
+    dataset = open_dataset(folder)
+    asked = request(folder, Path("nowhere"), policy)
+    tokens = []
+    for dtype in (torch.float32, torch.bfloat16):
+        trainable = make_trainable(asked, open_demonstrations(asked, None))
+        for one in trainable.module.parameters():
+            one.data = one.data.to(dtype)
+        reader = TokenReader(trainable, [2], None, torch.device("cpu"))
+        tokens.append(reader.read(dataset, [0], frames=2, detail=1).tokens_NVLRCD)
+    assert tokens[1].dtype == torch.float32
+    # Eight bits of mantissa, in three layers.
+    assert (tokens[1] - tokens[0]).norm() < 0.05 * tokens[0].norm()
+
+
+def test_scenes_that_the_checkpoint_was_trained_on_are_marked(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(request(folder, tmp_path / "run", steps=1, subset="3"))
+    start = f"start={next((tmp_path / 'run' / 'checkpoints').iterdir())}"
+    assert probe(folder, tmp_path / "probe", start, "layers=[1]", "held_out=0.8") == 0
+    rows = [json.loads(line) for line in (tmp_path / "probe/probe.jsonl").read_text().splitlines()]
+    trained = set(open_dataset(folder).subset(3).episodes)
+    assert {row["scene"]: row["leak"] for row in rows} == {
+        row["scene"]: int(row["scene"].rpartition("-")[2]) in trained for row in rows
+    }
+    leaks = len({row["scene"] for row in rows if row["leak"]})
+    assert 0 < leaks < 4
+    assert f"LEAK: {leaks} of 4 judged episodes" in capsys.readouterr().out
+    found = read_probes([tmp_path / "probe"])
+    assert found is not None
+    assert {line[4] for line in found.table.lines} == {f"4, {leaks} LEAK"}
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor, nn
 
 from sfbench.demos.dataset import Dataset, open_dataset
@@ -17,6 +19,7 @@ from sfbench.spatial.probe.metrics import depth_error
 from sfbench.spatial.probe.pictures import draw_scene
 from sfbench.spatial.probe.settings import ProbeRequest, ProbeSettings
 from sfbench.spatial.probe.tokens import Probed, TokenReader
+from sfbench.training.keeping import RECIPE_FILE
 from sfbench.training.request import TrainRequest
 from sfbench.training.settings import TrainSettings
 from sfbench.training.setup import make_trainable, open_demonstrations
@@ -54,6 +57,11 @@ def run_probe(request: ProbeRequest, report: Callable[[str], None]) -> list[Prob
     device = _device(settings.device)
     dataset = open_dataset(request.dataset)
     fitted, judged = _split(dataset, settings)
+    if leaks := dataset.state_ids(judged) & _trained_states(request.start):
+        report(
+            f"LEAK: {len(leaks)} of {len(judged)} judged episodes start where demonstrations of "
+            "the checkpoint's training did; collect others: sfbench collect ... first=N"
+        )
     reader, layers = _reader(request, device)
     report(f"reading tokens of {len(fitted)} + {len(judged)} episodes")
     train = reader.read(dataset, fitted, settings.frames, settings.detail)
@@ -161,7 +169,7 @@ def _judge(
     name = request.policy if request.teacher is None else request.teacher.name
     if request.settings.control != "none":
         name = f"{name} ({request.settings.control})"
-    rows = []
+    rows, trained_states = [], _trained_states(request.start)
     for episode in dict.fromkeys(data.episodes):
         indices = [index for index, one in enumerate(data.episodes) if one == episode]
         predicted = _predict(trained, data, indices, device)
@@ -177,6 +185,7 @@ def _judge(
                 absrel=error.absrel,
                 rmse_m=error.rmse_m,
                 delta1=error.delta1,
+                leak=bool(dataset.state_ids([episode]) & trained_states),
             )
         )
     return rows
@@ -201,6 +210,15 @@ def _shuffled(data: Probed, seed: int) -> Probed:
     order = torch.randperm(len(flat), generator=torch.Generator().manual_seed(seed))
     mixed = flat[order].reshape(tokens.shape).transpose(2, 4)
     return Probed(data.episodes, mixed, data.depth_NVHW, data.images_NVCHW)
+
+
+def _trained_states(start: str | None) -> frozenset[str]:
+    """Initial states of the demonstrations that a checkpoint of ours was trained on."""
+    recipe = Path(start or "", RECIPE_FILE)
+    if start is None or not recipe.is_file():
+        return frozenset()
+    found = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    return frozenset(found.get("trained_states", ()))
 
 
 def _scene(dataset: Dataset, episode: int) -> str:

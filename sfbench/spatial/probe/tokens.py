@@ -69,6 +69,7 @@ class TokenReader:
         trainable.module.to(device).eval().requires_grad_(requires_grad=False)
         self._taps = [FeatureTap(trainable.module, names[tap.layers[one - 1]]) for one in layers]
         self._trainable, self._teacher, self._device = trainable, teacher, device
+        self._rounded = any(one.dtype == torch.bfloat16 for one in trainable.module.parameters())
         if teacher is not None:
             teacher.to(device)
         rows, columns = tap.grid
@@ -126,7 +127,9 @@ class TokenReader:
             grids = features.grids()
             flat = resample(grids.flatten(0, 1).float(), rows, columns, Resampling.BILINEAR)
             return flat.reshape(*grids.shape[:2], 1, rows, columns, -1)
-        self._trainable.losses(batch)
+        # Weights in bfloat16 are run as in training: images and states are float32.
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._rounded):
+            self._trainable.losses(batch)
         views = len(self._tokens.views)
         layers = []
         for tap in self._taps:
