@@ -18,8 +18,13 @@ what is run
 how it is run
   workers=N             simulator processes; default: the cores; 0: all in one process
   max_batch=1           observations per policy call; more is faster, and may round differently
+  batch_wait_s=0.005    how long an observation waits for others to fill the batch
   gl=auto|egl|osmesa    egl_device=N picks the EGL device
   max_attempts=3        tries of an episode that a crash ended
+  deadline.start_s=300  deadline.reset_s=60  deadline.step_s=30  deadline.render_s=60
+  deadline.policy_s=300 deadline.finish_s=60
+                        a simulator process that takes longer is taken to hang, and replaced;
+                        policy_s is for policies that run in it
   shard=0/1             this process's share of the plan
 what it leaves
   out=DIR               default: results/runs/<suite>-<policy>[-<arm>]

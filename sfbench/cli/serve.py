@@ -1,7 +1,7 @@
 """usage: sfbench serve policy=NAME suite=NAME protocol=openpi|vla_eval [key=value ...]
 
 Serves a policy to clients of openpi, or of vla-evaluation-harness, over a websocket; many at a
-time, in batches, each with a state of its own. Ctrl-C ends it.
+time, in batches, each with a state of its own. Ctrl-C ends it, a second one at once.
 
 what is served
   policy=NAME           `sfbench list policies`; its own keys as policy.KEY=...

@@ -44,20 +44,42 @@ def fault(text: str, cause: Cause) -> SfbenchError:
     return SystemFaultError(text) if cause is Cause.SYSTEM else PolicyError(text)
 
 
-class LocalActor:
-    """A policy in the Env's own process; built anew for every new Env."""
+class BuiltPerEnv:
+    """The policy for an Env, built with it; for another Env it is closed and built anew."""
 
     def __init__(self, build: Callable[[Env], Policy]) -> None:
         self._build = build
+        self._built: tuple[Env, Policy] | None = None
+
+    def __call__(self, env: Env) -> Policy:
+        """The policy for this Env. Raises what building it raises."""
+        if self._built is None or self._built[0] is not env:
+            self._close()
+            self._built = env, self._build(env)
+        return self._built[1]
+
+    def _close(self) -> None:
+        if self._built is not None:
+            self._built[1].close()
+        self._built = None
+
+
+class LocalActor:
+    """A policy in the Env's own process.
+
+    Args:
+        policy_of: gives the policy for an Env, asked at every episode. It stays the giver's: the
+            actor does not close it.
+    """
+
+    def __init__(self, policy_of: Callable[[Env], Policy]) -> None:
+        self._policy_of = policy_of
         self._env: Env | None = None
         self._policy: Policy | None = None
 
     def begin(self, env: Env, episode: EpisodeSpec) -> None:
         """See Actor."""
-        if env is not self._env:
-            self.close()
-            self._env, self._policy = env, self._build(env)
-        assert self._policy is not None
+        self._env, self._policy = env, self._policy_of(env)
         try:
             self._policy.reset(0, episode_context(episode))
         except Exception as error:
@@ -74,12 +96,6 @@ class LocalActor:
             raise fault(describe(error), cause_of(error)) from error
         infer_s = time.perf_counter() - start_s
         return checked_chunk(_only(chunks), self._env.spec.action.size), infer_s
-
-    def close(self) -> None:
-        """Close the policy, if there is one."""
-        if self._policy is not None:
-            self._policy.close()
-        self._env = self._policy = None
 
 
 class PipeActor:

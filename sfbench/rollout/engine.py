@@ -19,6 +19,9 @@ _POLL_S = 0.25
 _MAX_START_DEATHS = 3
 """Workers in a row that may die before they are ready."""
 
+_MAX_REFUSALS = 3
+"""Workers that may refuse, with no episode finished in between, once there are rows."""
+
 
 class RunSubscriber(Protocol):
     """Watches a run from the main process: progress bar, log, tracker."""
@@ -74,6 +77,8 @@ class RolloutEngine:
         self._waiting: dict[int, float] = {}
         self._last_task: dict[int, str] = {}
         self._start_deaths = 0
+        self._refusals = 0
+        self._has_rows = False
         self._subscribers: Sequence[RunSubscriber] = ()
 
     def run(
@@ -85,8 +90,9 @@ class RolloutEngine:
         """Run all episodes.
 
         Raises:
-            StoppedError: stop was requested, the disk is full, or workers cannot be started.
-            UsageError: the suite cannot be built in a worker.
+            StoppedError: stop was requested, the disk is full, or workers cannot be started or
+                refuse to go on.
+            UsageError: a worker refused before there was a row.
         """
         self._subscribers = subscribers
         self._pending = PendingEpisodes(episodes)
@@ -184,15 +190,30 @@ class RolloutEngine:
         if isinstance(message, Observed):
             self._waiting[slot] = time.monotonic()
         elif isinstance(message, Outcome):
+            self._refusals = 0
             self._finish(self._running.pop(slot), message)
         elif isinstance(message, Died):
             self._replace(worker, message)
         elif isinstance(message, Note):
             self._event(message.text)
         elif isinstance(message, Refused):
-            raise (StoppedError if message.stopped else UsageError)(message.reason)
+            self._refused(worker, message)
         else:
             self._start_deaths = 0  # Ready
+
+    def _refused(self, worker: WorkerHandle, message: Refused) -> None:
+        """Before the first row the request is taken to be wrong; after it, the machine to fail."""
+        if message.stopped:
+            raise StoppedError(message.reason)
+        if not self._has_rows:
+            raise UsageError(message.reason)
+        self._refusals += 1
+        if self._refusals >= _MAX_REFUSALS:
+            raise StoppedError(
+                f"{message.reason}\n{self._refusals} workers in a row said so. Finished episodes "
+                "are kept; mend it and run the same command again to resume"
+            )
+        self._replace(worker, worker.reap(message.reason))
 
     def _finish(self, item: Pending, outcome: Outcome) -> None:
         if item.attempt == 0:
@@ -226,6 +247,7 @@ class RolloutEngine:
     def _record(self, item: Pending, outcome: Outcome) -> None:
         row = self._make_row(item.episode, outcome, item.attempt)
         self._journal.append(row)
+        self._has_rows = True
         for subscriber in self._subscribers:
             subscriber.on_row(row)
 

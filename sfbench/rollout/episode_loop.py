@@ -167,6 +167,7 @@ class EpisodeLoop:
         observation = env.observe(self._cameras)
         progress.render_s += time.perf_counter() - start_s
         check_frames(observation)
+        self._begin(Operation.POLICY)
         chunk, infer_s = self._actor.next_chunk(observation)
         progress.infer_times_s.append(infer_s)
         return chunk

@@ -32,7 +32,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Worker to main: the run cannot go on here: no suite can be built, or the disk is full.
+    """Worker to main: it cannot go on: no suite or GL context can be made, or the disk is full.
 
     Attributes:
         reason: why.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfbench.contracts import Env, EpisodeKey, EpisodeSpec, Status
-from sfbench.errors import MissingError, UsageError
+from sfbench.errors import MissingError, StoppedError, UsageError
 
 
 def actions_path(run_folder: Path, key: EpisodeKey) -> Path:
@@ -55,8 +55,14 @@ class ActionRecorder:
         self._actions.append(action.copy())
 
     def on_end(self, status: Status) -> str | None:
-        """See EpisodeSubscriber."""
+        """See EpisodeSubscriber. Raises StoppedError where the actions cannot be written."""
         if self._actions:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(self._path, np.stack(self._actions), allow_pickle=False)
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(self._path, np.stack(self._actions), allow_pickle=False)
+            except OSError as error:
+                raise StoppedError(
+                    f"cannot write {self._path}: {error.strerror or error}. Finished episodes are "
+                    "kept; make room and run the same command again to resume"
+                ) from error
         return None

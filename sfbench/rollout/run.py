@@ -37,7 +37,7 @@ class RunResult:
     """What a finished run left.
 
     Attributes:
-        rows: one per episode of this shard's plan, in plan order.
+        rows: one per episode of this shard's share, in plan order.
         card: the protocol card.
     """
 
@@ -72,29 +72,31 @@ class Evaluation:
         self._request = request
         self._subscribers = subscribers
         self._suite = request.suite.build()
-        whole = make_plan(self._suite, request.plan)
-        self._plan = whole.shard(*request.shard)
+        self._plan = make_plan(self._suite, request.plan)
+        self._share = self._plan.shard(*request.shard)
+        self._share_keys = frozenset(episode.key for episode in self._share.episodes)
         bare = request.policy.build(PolicyContext(env_spec=self._suite.env_spec))
         self.policy = request.wrapping.wrap(bare)
         check_compatible(self._suite.env_spec, self.policy.spec)
         self._suite.preflight()
         self._gl = self._probe_gl()
-        self.card = self._make_card().of_tasks({episode.task for episode in whole.episodes})
+        self.card = self._make_card().of_tasks({episode.task for episode in self._plan.episodes})
 
     def run(self) -> RunResult:
-        """Run the episodes that have no row yet."""
+        """Run the share's episodes that have no row yet."""
         folder = RunFolder(self._request.out, "{}-of-{}".format(*self._request.shard))
         folder.check_card(self.card)
         journal = folder.open_journal()
         try:
             finished = folder.finished()
-            todo = [episode for episode in self._plan.episodes if episode.key not in finished]
+            todo = [episode for episode in self._share.episodes if episode.key not in finished]
             made_by = provenance.collect(self._request.command, self._gl.renderer)
+            # The whole plan, from every shard: shares would overwrite one another.
             folder.write_start(self._plan, self.card, self._request.config_yaml, made_by)
-            remove_partial(folder.path)
-            done = [row for row in finished.values() if row.key in self._planned_keys()]
+            remove_partial(folder.path, self._share_keys)
+            done = [row for row in finished.values() if row.key in self._share_keys]
             for subscriber in self._subscribers:
-                subscriber.on_start(len(self._plan.episodes), done)
+                subscriber.on_start(len(self._share.episodes), done)
             try:
                 if todo:
                     self._run(todo, journal)
@@ -104,7 +106,7 @@ class Evaluation:
             finished = folder.finished()
         finally:
             journal.close()
-        rows = tuple(finished[episode.key] for episode in self._plan.episodes)
+        rows = tuple(finished[episode.key] for episode in self._share.episodes)
         return RunResult(rows, self.card)
 
     def _run(self, todo: Sequence[EpisodeSpec], journal: Journal) -> None:
@@ -131,7 +133,7 @@ class Evaluation:
             patience_s = 5.0
         finally:
             pool.close(patience_s)
-            remove_partial(request.out)
+            remove_partial(request.out, self._share_keys)
 
     def _worker_setup(self) -> WorkerSetup:
         request, spec = self._request, self.policy.spec
@@ -186,6 +188,3 @@ class Evaluation:
             "max_batch": self._request.engine.max_batch if spec.runs_in is RunsIn.MAIN else 1,
         }
         return ProtocolCard(env=env, policy=policy)
-
-    def _planned_keys(self) -> set[object]:
-        return {episode.key for episode in self._plan.episodes}

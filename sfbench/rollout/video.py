@@ -1,6 +1,6 @@
 """Recording episodes: a subscriber that renders its own frames and pipes them to ffmpeg."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfbench.contracts import Env, EpisodeSpec, Status, upright
+from sfbench.contracts import Env, EpisodeKey, EpisodeSpec, Status, upright
 
 VIDEO_FPS = 10.0
 """Frames a second of simulated time: enough to see a grasp, at half the cost of every step."""
@@ -24,6 +24,12 @@ class VideoMode(StrEnum):
     ALL = "all"
     FAILURES = "failures"
     """All that did not succeed; frames are rendered always, since nobody knows before."""
+
+
+def partial_path(run_folder: Path, key: EpisodeKey) -> Path:
+    """Where an episode's video stands until the episode ends."""
+    name = f"{_stem(key)}{PARTIAL_SUFFIX}"
+    return run_folder / "videos" / key.suite / key.task / name
 
 
 class VideoRecorder:
@@ -43,12 +49,11 @@ class VideoRecorder:
 
     def on_reset(self, env: Env, episode: EpisodeSpec) -> None:
         """Start a file of its own."""
-        folder = self._run_folder / "videos" / episode.suite / episode.task
-        self._stem = f"{episode.init_state}_{episode.seed}_{episode.repeat}"
-        self._partial = folder / f"{self._stem}{PARTIAL_SUFFIX}"
+        self._stem = _stem(episode.key)
+        self._partial = partial_path(self._run_folder, episode.key)
         self._every_steps = max(1, round(env.spec.action.hz / VIDEO_FPS))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _open_writer(self._partial, env, self._every_steps)
         except OSError as error:
             self._give_up(error)
@@ -94,6 +99,10 @@ class VideoRecorder:
             self._partial.unlink()
 
 
+def _stem(key: EpisodeKey) -> str:
+    return f"{key.init_state}_{key.seed}_{key.repeat}"
+
+
 def _open_writer(path: Path, env: Env, every_steps: int) -> Any:  # noqa: ANN401 (untyped library)
     import imageio_ffmpeg
 
@@ -112,8 +121,12 @@ def _open_writer(path: Path, env: Env, every_steps: int) -> Any:  # noqa: ANN401
     return writer
 
 
-def remove_partial(run_folder: Path) -> None:
-    """Delete what recorders of killed workers left behind."""
+def remove_partial(run_folder: Path, keys: Iterable[EpisodeKey]) -> None:
+    """Delete what recorders of killed workers left of these episodes.
+
+    Of no others: another shard may be recording them in the same folder.
+    """
+    own = {partial_path(run_folder, key) for key in keys}
     for path in (run_folder / "videos").rglob(f"*{PARTIAL_SUFFIX}"):
-        with suppress(FileNotFoundError):
-            path.unlink()
+        if path in own:
+            path.unlink(missing_ok=True)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from sfbench.contracts import Cause, Env, EpisodeSpec, Policy, PolicyContext, RunsIn, Split, Suite
-from sfbench.errors import SfbenchError, StoppedError
+from sfbench.errors import StoppedError, UsageError
 from sfbench.registry import PolicyRecipe, SuiteRecipe
-from sfbench.rollout.actors import LocalActor, PipeActor
+from sfbench.rollout.actors import BuiltPerEnv, LocalActor, PipeActor
 from sfbench.rollout.episode_loop import (
     Actor,
     EpisodeEnd,
@@ -115,7 +115,7 @@ def _serve(pipe: "Connection[Any, Any]", memory: SlotMemory, setup: WorkerSetup)
     envs = EnvCache(suite)
     actor: Actor
     if setup.runs_in is RunsIn.WORKER:
-        actor = LocalActor(policy_builder(setup))
+        actor = LocalActor(BuiltPerEnv(policy_builder(setup)))
     else:
         actor = PipeActor(pipe, memory, suite.env_spec.action.size)
 
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         setup: WorkerSetup = pipe.recv()
         _serve(pipe, SlotMemory(memory_fd, setup.layout), setup)
-    except SfbenchError as error:
+    except (UsageError, StoppedError) as error:
         pipe.send(Refused(str(error), isinstance(error, StoppedError)))
     except EOFError:
         pass

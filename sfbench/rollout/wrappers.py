@@ -103,8 +103,8 @@ class _Call:
 class TimeLimit:
     """Ends a call that takes longer than `limit_s` as a policy error, instead of hanging the run.
 
-    The policy runs in a thread of its own. A call that overran cannot be stopped; the next one
-    first waits for it, within the same limit.
+    The policy runs in a thread of its own. A call that overran cannot be stopped; the next one,
+    `reset` too, first waits for it, within the same limit.
     """
 
     def __init__(self, policy: Policy, limit_s: float) -> None:
@@ -119,19 +119,16 @@ class TimeLimit:
         threading.Thread(target=self._work, daemon=True, name="policy").start()
 
     def reset(self, slot: int, context: EpisodeContext) -> None:
-        """See Policy."""
+        """See Policy. Raises PolicyError while a call that took too long does not end."""
+        # It would write what it makes of the old episode into the new one's state.
+        self._await_overrun()
         self._policy.reset(slot, context)
 
     def act(
         self, observations: Sequence[Observation], slots: Sequence[int]
     ) -> Sequence[NDArray[np.float64]]:
         """See Policy. Raises PolicyError on a call that took too long."""
-        if self._overrun:
-            try:
-                self._results.get(timeout=self._limit_s)
-            except queue.Empty:
-                raise PolicyError("the policy is still busy with a call that timed out") from None
-            self._overrun = False
+        self._await_overrun()
         self._calls.put(_Call(observations, slots))
         try:
             result = self._results.get(timeout=self._limit_s)
@@ -146,6 +143,15 @@ class TimeLimit:
     def close(self) -> None:
         """See Policy."""
         self._policy.close()
+
+    def _await_overrun(self) -> None:
+        if not self._overrun:
+            return
+        try:
+            self._results.get(timeout=self._limit_s)
+        except queue.Empty:
+            raise PolicyError("the policy is still busy with a call that timed out") from None
+        self._overrun = False
 
     def _work(self) -> None:
         while True:

@@ -18,6 +18,8 @@ from sfbench.rollout.episode_loop import checked_chunk
 
 T = TypeVar("T")
 
+_STOPPING = "the server is stopping"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
@@ -48,8 +50,8 @@ class PolicyThread:
         self._thread = threading.Thread(target=self._work, daemon=True, name="policy")
         self._thread.start()
 
-    async def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
-        """The function's result. Raises PolicyError for whatever it raises."""
+    def call(self, function: Callable[..., T], *arguments: Any) -> "asyncio.Future[T]":  # noqa: ANN401
+        """The function's result, to be awaited; raises PolicyError for whatever it raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -62,7 +64,7 @@ class PolicyThread:
                 loop.call_soon_threadsafe(_settle, future, result, None)
 
         self._calls.put(run)
-        return await future
+        return future
 
     def stop(self, patience_s: float) -> None:
         """End after the call that is running; do not wait longer than `patience_s`."""
@@ -92,25 +94,24 @@ class Batcher:
         self._limits = limits
         self._thread = PolicyThread()
         self._waiting: list[_Asked] = []
-        self._open: set[asyncio.Future[NDArray[np.float64]]] = set()
+        self._open: set[asyncio.Future[Any]] = set()
+        self._stopping = False
         self._arrived = asyncio.Event()
         self.sessions = 0
         """How many could ask at the same time."""
 
     async def reset(self, slot: int, context: EpisodeContext) -> None:
         """A new episode in a slot. Raises PolicyError."""
-        await self._thread.call(self._policy.reset, slot, context)
+        self._refuse_if_stopping()
+        await self._answered(self._thread.call(self._policy.reset, slot, context))
 
     async def act(self, slot: int, observation: Observation) -> NDArray[np.float64]:
         """A checked chunk [K, A]. Raises PolicyError."""
+        self._refuse_if_stopping()
         answer: asyncio.Future[NDArray[np.float64]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Asked(slot, observation, answer, time.monotonic()))
         self._arrived.set()
-        self._open.add(answer)
-        try:
-            return await answer
-        finally:
-            self._open.discard(answer)
+        return await self._answered(answer)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -121,14 +122,27 @@ class Batcher:
             await self._answer([asked for asked in batch if not asked.answer.done()])
 
     def abandon(self) -> None:
-        """Tell everyone who waits that there will be no answer."""
+        """Tell everyone who waits, and everyone who asks from now on, that no answer will come."""
+        self._stopping = True
         for answer in self._open:
-            _settle(answer, None, PolicyError("the server is stopping"))
+            _settle(answer, None, PolicyError(_STOPPING))
 
     def close(self, patience_s: float = 5.0) -> None:
         """Stop the thread, then the policy."""
         self._thread.stop(patience_s)
         self._policy.close()
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise PolicyError(_STOPPING)
+
+    async def _answered(self, answer: "asyncio.Future[T]") -> T:
+        """Wait for an answer, or until `abandon`."""
+        self._open.add(answer)
+        try:
+            return await answer
+        finally:
+            self._open.discard(answer)
 
     async def _gather(self) -> None:
         """Wait until a batch is due: full, all that can come, or its oldest waited long enough."""

@@ -24,6 +24,8 @@ from sfbench.serving.vla_eval_session import serve_vla_eval
 HEALTH_PATHS = ("/healthz", "/health")
 """openpi's and vla-evaluation-harness's; both answer in either protocol."""
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 _HANDLERS: dict[Protocol, Callable[[ServerConnection, PolicyService], Awaitable[None]]] = {
     Protocol.OPENPI: serve_openpi,
     Protocol.VLA_EVAL: serve_vla_eval,
@@ -113,11 +115,8 @@ class PolicyServer:
         self.url = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Serve until SIGINT or SIGTERM."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        """Serve until SIGINT or SIGTERM; a second one ends the process at once."""
+        stop = stop_event()
         batching = asyncio.create_task(self._service.batcher.run())
         try:
             async with self._serve():
@@ -164,6 +163,22 @@ class PolicyServer:
                 HTTPStatus.SERVICE_UNAVAILABLE, f"all {count} sessions are in use\n"
             )
         return None
+
+
+def stop_event() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM; the next one then kills this process as by default."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def ask() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            # That leaves SIGINT to raise KeyboardInterrupt, whose clean-up waits for the policy.
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, ask)
+    return stop
 
 
 def _shows(request: Request, token: str) -> bool:

@@ -136,6 +136,64 @@ def test_a_batch_that_fails_is_retried_one_by_one(cli: Cli, tmp_path: Path) -> N
     assert [row.status for row in read_rows(tmp_path)] == ["success"] * 3
 
 
+# -- what a worker cannot go on with
+
+
+def test_a_worker_that_loses_its_gl_is_replaced(cli: Cli, tmp_path: Path) -> None:
+    once = tmp_path / "once"
+    once.mkdir()
+    out = tmp_path / "run"
+    extra = ("suite.fault=no_gl", "suite.fault_states=[1]", f"suite.once_folder={once}")
+    done = cli(*eval_toy(out, *ONE_TASK, *extra, "workers=1"))
+    assert done.returncode == 0, done.stderr
+    assert (row_of(out, 1).status, row_of(out, 1).attempt) == ("success", 2)
+
+
+def test_a_scene_that_cannot_be_loaded_is_tried_again(cli: Cli, tmp_path: Path) -> None:
+    """Though nothing has a row yet: the suite may have removed what is damaged."""
+    once = tmp_path / "once"
+    once.mkdir()
+    out = tmp_path / "run"
+    extra = ("suite.fault=no_scene", f"suite.once_folder={once}", "workers=1")
+    done = cli(*eval_toy(out, *ONE_TASK, *extra))
+    assert done.returncode == 0, done.stderr
+    assert (row_of(out, 0).status, row_of(out, 0).attempt) == ("success", 2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_without_gl_a_run_stops_and_can_be_resumed(cli: Cli, tmp_path: Path, workers: int) -> None:
+    arguments = eval_toy(tmp_path, *ONE_TASK, f"workers={workers}")
+    done = cli(*arguments, "suite.fault=no_gl", "suite.fault_states=[1]")
+    assert done.returncode == 3, done.stderr
+    assert "GL backend 'egl' does not work here" in done.stderr
+    assert "run the same command again to resume" in done.stderr
+    assert [row.init_state for row in read_rows(tmp_path)] == [0]
+    assert cli(*arguments).returncode == 0
+    assert [row.status for row in read_rows(tmp_path)] == ["success"] * 3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_without_gl_from_the_start_nothing_is_run(cli: Cli, tmp_path: Path, workers: int) -> None:
+    extra = ("suite.fault=no_gl", "suite.fault_states=[0]", f"workers={workers}")
+    done = cli(*eval_toy(tmp_path, *ONE_TASK, *extra))
+    assert done.returncode == 2, done.stderr
+    assert "GL backend 'egl' does not work here" in done.stderr
+    assert not any(path.read_bytes() for path in tmp_path.rglob("*.jsonl"))
+
+
+def test_actions_that_cannot_be_written_stop_the_run(cli: Cli, tmp_path: Path) -> None:
+    """As on a full disk, no episode is spent on it."""
+    (tmp_path / "actions").write_text("in the way")
+    arguments = eval_toy(tmp_path, *ONE_TASK, "record_actions=true", "workers=1")
+    done = cli(*arguments)
+    assert done.returncode == 3, done.stderr
+    assert f"cannot write {tmp_path / 'actions'}" in done.stderr
+    assert not any(path.read_bytes() for path in tmp_path.rglob("*.jsonl"))
+    (tmp_path / "actions").unlink()
+    assert cli(*arguments).returncode == 0
+    assert len(list(tmp_path.rglob("*.npy"))) == 3
+
+
 def test_workers_that_cannot_start_end_the_run(cli: Cli, tmp_path: Path) -> None:
     """And do so long before the limit that the fixture sets to the process."""
     done = cli(*eval_toy(tmp_path, *ONE_TASK, "suite.build_s=1", "deadline.start_s=0.2"))

@@ -1,6 +1,8 @@
 """How chunks are executed: exactly as often asked, exactly what is averaged."""
 
 import math
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +13,10 @@ from sfbench_toy.policies import Chase, ChaseConfig
 from sfbench_toy.suite import ToyConfig, env_spec
 
 from sfbench.contracts import EpisodeContext, Observation, PolicyContext
+from sfbench.errors import PolicyError
 from sfbench.rollout.journal import read_rows
 from sfbench.rollout.plan import PlanRequest, make_plan
-from sfbench.rollout.wrappers import TemporalEnsemble
+from sfbench.rollout.wrappers import TemporalEnsemble, TimeLimit
 from tests.conftest import Cli, eval_toy
 from tests.rollout.test_plan_and_journal import SUITE
 
@@ -57,6 +60,48 @@ def test_temporal_ensemble_averages_what_speaks_about_the_step() -> None:
         assert got[step] == pytest.approx(np.average(values, weights=weights))
     policy.reset(0, EpisodeContext(episode, 0))
     assert policy.act([seen], [0])[0][0, 0] == 700.0
+
+
+class Held(Counting):
+    """Its first call does not return before `free` is set."""
+
+    def __init__(self, free: threading.Event) -> None:
+        super().__init__(ChaseConfig(), PolicyContext(env_spec=env_spec(ToyConfig())))
+        self._free = free
+
+    def act(
+        self, observations: Sequence[Observation], slots: Sequence[int]
+    ) -> Sequence[NDArray[np.float64]]:
+        chunks = super().act(observations, slots)
+        if self.calls == 1:
+            self._free.wait()
+        return chunks
+
+
+def test_a_call_that_overran_leaves_nothing_in_the_next_episode() -> None:
+    """The ensemble keeps a history in each slot, which the late chunk must not enter."""
+    free = threading.Event()
+    policy = TimeLimit(TemporalEnsemble(Held(free), 0.0), 1.0)
+    context = EpisodeContext(make_plan(SUITE, PlanRequest(episodes=1)).episodes[0], 0)
+    seen = Observation(images={}, state=np.zeros(4))
+    policy.reset(0, context)
+    with pytest.raises(PolicyError, match="took more than 1 s"):
+        policy.act([seen], [0])
+    with pytest.raises(PolicyError, match="still busy"):
+        policy.reset(0, context)
+    free.set()
+    reset_within(policy, context, patience_s=60)
+    assert policy.act([seen], [0])[0][0, 0] == 200.0
+
+
+def reset_within(policy: TimeLimit, context: EpisodeContext, patience_s: float) -> None:
+    """Reset as soon as the policy is no longer busy."""
+    end_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return policy.reset(0, context)
+        except PolicyError:
+            assert time.monotonic() < end_s
 
 
 def test_replay_repeats_an_episode_exactly(cli: Cli, tmp_path: Path) -> None:

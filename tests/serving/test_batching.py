@@ -22,12 +22,15 @@ class Recorder:
     def __init__(self, guilty: int | None = None) -> None:
         self.batches: list[list[int]] = []
         self.closed = False
+        self.resets: list[int] = []
         self.free = threading.Event()
         """Calls wait for it."""
         self.free.set()
         self._guilty = guilty
 
     def reset(self, slot: int, context: EpisodeContext) -> None:
+        self.resets.append(slot)
+        self.free.wait()
         if slot == self._guilty:
             raise RuntimeError("no such slot")
 
@@ -176,3 +179,38 @@ def test_abandoned() -> None:
             await waiting
 
     run(Recorder(), scenario)
+
+
+def test_abandoned_in_a_reset() -> None:
+    """However long the policy takes for it."""
+    policy = Recorder()
+    policy.free.clear()
+
+    async def scenario(batcher: Batcher) -> None:
+        waiting = asyncio.create_task(batcher.reset(0, None))  # type: ignore[arg-type]
+        while not policy.resets:
+            await asyncio.sleep(0.01)
+        batcher.abandon()
+        try:
+            with pytest.raises(PolicyError, match="stopping"):
+                await asyncio.wait_for(waiting, timeout=20)
+        finally:
+            policy.free.set()
+
+    run(policy, scenario)
+
+
+def test_who_asks_after_the_end_is_refused() -> None:
+    """A session may be busy with a message while the server is told to stop."""
+    policy = Recorder()
+
+    async def scenario(batcher: Batcher) -> None:
+        batcher.sessions = 1
+        batcher.abandon()
+        with pytest.raises(PolicyError, match="stopping"):
+            await batcher.reset(0, None)  # type: ignore[arg-type]
+        with pytest.raises(PolicyError, match="stopping"):
+            await ask(batcher, [0])
+
+    run(policy, scenario)
+    assert (policy.resets, policy.batches) == ([], [])

@@ -1,6 +1,8 @@
 """A real server process: sessions, batches, limits, errors, the end."""
 
+import asyncio
 import base64
+import os
 import signal
 import socket
 import threading
@@ -21,6 +23,7 @@ from sfbench.contracts import EpisodeContext, EpisodeSpec, Observation, PolicyCo
 from sfbench.registry import PolicyRecipe, SuiteRecipe
 from sfbench.rollout.seeds import policy_seed
 from sfbench.serving.arrays import OPENPI, pack
+from sfbench.serving.server import stop_event
 from sfbench.serving.vla_eval import MessageType, hello
 from tests.conftest import Cli, start_cli
 from tests.serving.running import OpenpiPeer, Served, VlaEvalPeer, serving, toy_observation
@@ -426,6 +429,31 @@ def test_a_clean_end(number: int, tmp_path: Path) -> None:
         # The port is free for the next server at once.
         with socket.create_server(("127.0.0.1", served.port)):
             pass
+
+
+@pytest.fixture
+def own_handlers() -> Iterator[None]:
+    """Puts back what this process does at a signal."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("own_handlers")
+def test_a_second_signal_ends_it_at_once(number: int) -> None:
+    """The first asks; nothing of ours stands in the way of the next."""
+
+    async def first() -> None:
+        stop = stop_event()
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stop.wait(), timeout=60)
+
+    asyncio.run(first())
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_the_port_is_taken_before_the_policy_is_loaded() -> None:

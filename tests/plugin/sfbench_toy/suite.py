@@ -27,7 +27,7 @@ from sfbench.contracts import (
     VectorSpec,
     stable_hash,
 )
-from sfbench.errors import MissingError, UsageError
+from sfbench.errors import MissingError, SystemFaultError, UsageError
 from sfbench.sim.offscreen import OffscreenRenderer
 
 SCENE = """
@@ -53,6 +53,8 @@ FAULTS = (
     "hang_reset",
     "hang_step",
     "hang_render",
+    "no_gl",
+    "no_scene",
     "solved",
     "black",
 )
@@ -138,6 +140,8 @@ class ToySuite:
         }
 
     def make_env(self, task: str, split: Split) -> "ToyEnv":
+        if self._config.fault == "no_scene" and is_due(self._config, task):
+            raise SystemFaultError("the cached scene is damaged")
         return ToyEnv(self._config, self.env_spec, task, split)
 
     def state_id(self, task: str, split: Split, init_state: int) -> str:
@@ -154,6 +158,17 @@ class ToySuite:
     def preflight(self) -> None:
         if self._config.missing_asset:
             raise MissingError(self._config.missing_asset)
+
+
+def is_due(config: ToyConfig, name: str) -> bool:
+    """Whether a fault happens now: with `once_folder` only if it has not happened before."""
+    if config.once_folder is None:
+        return True
+    marker = Path(config.once_folder) / name
+    if marker.exists():
+        return False
+    marker.touch()
+    return True
 
 
 class ToyEnv:
@@ -198,6 +213,8 @@ class ToyEnv:
         images = {}
         if self._fault == "hang_render" and cameras:
             time.sleep(3600)
+        if self._fault == "no_gl" and cameras:
+            raise MissingError("GL backend 'egl' does not work here")
         for name in cameras:
             if self._renderer is None:
                 self._renderer = OffscreenRenderer(self.model)
@@ -237,14 +254,9 @@ class ToyEnv:
 
     def _due_fault(self, init_state: int) -> str:
         config = self._config
-        if init_state not in config.fault_states:
-            return "none"
-        if config.once_folder is not None:
-            marker = Path(config.once_folder) / f"{self._task}-{init_state}"
-            if marker.exists():
-                return "none"
-            marker.touch()
-        return config.fault
+        if init_state in config.fault_states and is_due(config, f"{self._task}-{init_state}"):
+            return config.fault
+        return "none"
 
     def _misbehave(self) -> None:
         if self._fault == "crash":

@@ -1,0 +1,123 @@
+"""Everything in one process: who owns the policy, and what the clock is running for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sfbench_toy.suite import ToyConfig
+
+from sfbench.contracts import (
+    Env,
+    EpisodeContext,
+    EpisodeSpec,
+    Observation,
+    PolicySpec,
+    RunsIn,
+    Split,
+    Status,
+)
+from sfbench.registry import PolicyRecipe, SuiteRecipe
+from sfbench.rollout.actors import BuiltPerEnv, LocalActor
+from sfbench.rollout.episode_loop import EpisodeLoop
+from sfbench.rollout.in_process import InProcessRunner
+from sfbench.rollout.messages import Operation, Outcome
+from sfbench.rollout.plan import PlanRequest, make_plan
+from sfbench.rollout.shared import SlotLayout
+from sfbench.rollout.video import VideoMode
+from sfbench.rollout.worker import WorkerSetup
+from sfbench.rollout.wrapping import PolicyWrapping
+from tests.rollout.test_plan_and_journal import SUITE
+
+
+class Closable:
+    """Does nothing, once it is closed not even that."""
+
+    spec = PolicySpec(name="closable", runs_in=RunsIn.MAIN)
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def reset(self, slot: int, context: EpisodeContext) -> None:
+        assert not self.closed
+
+    def act(
+        self, observations: Sequence[Observation], slots: Sequence[int]
+    ) -> Sequence[NDArray[np.float64]]:
+        assert not self.closed
+        return [np.zeros((4, 2)) for _ in slots]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def in_one_process(run_folder: Path) -> WorkerSetup:
+    return WorkerSetup(
+        suite=SuiteRecipe("toy", ToyConfig()),
+        policy=PolicyRecipe("noop", None),
+        runs_in=RunsIn.MAIN,
+        cameras=(),
+        layout=SlotLayout(4, ()),
+        wrapping=PolicyWrapping(),
+        gl_backend=None,
+        egl_device=None,
+        run_folder=run_folder,
+        video=VideoMode.NONE,
+        record_actions=False,
+    )
+
+
+def test_the_runs_one_policy_serves_every_task_and_stays_open(tmp_path: Path) -> None:
+    policy = Closable()
+    got: list[Outcome] = []
+
+    def record(episode: EpisodeSpec, outcome: Outcome) -> None:
+        got.append(outcome)
+
+    plan = make_plan(SUITE, PlanRequest(episodes=1))
+    assert len({episode.task for episode in plan.episodes}) == 2
+    runner = InProcessRunner(in_one_process(tmp_path), policy)
+    runner.run(plan.episodes, record, lambda: False)
+    assert [outcome.error for outcome in got] == [None, None]
+    assert [outcome.status for outcome in got] == [Status.FAILURE, Status.FAILURE]
+    assert not policy.closed
+
+
+def test_a_policy_that_is_built_with_an_env_is_closed_with_it() -> None:
+    built: list[Closable] = []
+
+    def build(env: Env) -> Closable:
+        built.append(Closable())
+        return built[-1]
+
+    policy_of = BuiltPerEnv(build)
+    one, two = (SUITE.make_env(task, Split.EVAL) for task in SUITE.tasks)
+    assert policy_of(one) is policy_of(one) is built[0]
+    assert policy_of(two) is built[1]
+    assert [policy.closed for policy in built] == [True, False]
+    with pytest.raises(AssertionError):
+        built[0].act([], [])
+
+
+def test_what_the_policy_takes_counts_as_the_policys() -> None:
+    """Not as rendering, whose deadline is a shorter one."""
+    begun: list[Operation] = []
+    during: list[Operation] = []
+
+    class Watched(Closable):
+        def reset(self, slot: int, context: EpisodeContext) -> None:
+            during.append(begun[-1])
+
+        def act(
+            self, observations: Sequence[Observation], slots: Sequence[int]
+        ) -> Sequence[NDArray[np.float64]]:
+            during.append(begun[-1])
+            return super().act(observations, slots)
+
+    policy = Watched()
+    episode = make_plan(SUITE, PlanRequest(episodes=1)).episodes[0]
+    loop = EpisodeLoop(LocalActor(lambda env: policy), (), [], begun.append)
+    assert loop.run(SUITE.make_env(episode.task, Split.EVAL), episode).error is None
+    assert set(during) == {Operation.POLICY}
+    assert len(during) == 1 + 40 // 4
