@@ -1,7 +1,7 @@
 """Who is better than whom, with how much certainty."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import pandas as pd
@@ -38,7 +38,7 @@ class Pair:
         gap: difference of the suite means, first minus second.
         p: of exact McNemar where paired and of one training seed, else the one that goes with the
             interval of the difference.
-        p_holm: corrected for all pairs of the section.
+        p_holm: corrected for all pairs of the table.
     """
 
     first: Entry
@@ -97,12 +97,26 @@ def compare_all(entries: Sequence[Entry]) -> list[Pair]:
         test = _test(first, second, tasks)
         if test.gap.value < 0:
             first, second, test = second, first, test.turned
-        found.append((first.entry, second.entry, tasks, test))
-    adjusted = holm([test.p for *_, test in found])
-    return [
-        Pair(first, second, tasks, test.shared, test.discordant, test.gap, test.p, corrected)
-        for (first, second, tasks, test), corrected in zip(found, adjusted, strict=True)
-    ]
+        found.append(
+            Pair(first.entry, second.entry, tasks, test.shared, test.discordant, test.gap,
+                 p=test.p, p_holm=test.p)
+        )  # fmt: skip
+    return corrected(found)
+
+
+def corrected(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of one table, with p-values that Holm corrects for all of them."""
+    adjusted = holm([pair.p for pair in pairs])
+    return [replace(pair, p_holm=p) for pair, p in zip(pairs, adjusted, strict=True)]
+
+
+def gain(first: Entry, second: Entry) -> Estimate | None:
+    """Success of the first minus that of the second; None where they cannot be compared."""
+    pairs = compare_all([first, second])
+    if not pairs:
+        return None
+    gap = pairs[0].gap
+    return gap if pairs[0].first is first else Estimate(-gap.value, -gap.high, -gap.low)
 
 
 def rank_of(entries: Sequence[Entry], pairs: Sequence[Pair]) -> dict[int, int]:

@@ -218,6 +218,8 @@ def test_numbers_of_a_sentence(content: Content, tmp_path: Path) -> None:
     found = re.fullmatch(r"\+([\d.]+) points \(([-\d.]+) to ([\d.]+)\)", gain)
     assert found
     assert float(found[2]) < float(found[1]) < float(found[3])
+    loss = value("value gain arm=baseline over=sf step=1000", content, tmp_path)
+    assert re.fullmatch(rf"-{found[1]} points \(-{found[3]} to (-?){found[2].lstrip('-')}\)", loss)
     # The smaller subset, one task: three trainings of 50 episodes.
     words = "arm=baseline demos=10 task=push"
     assert value(f"value episodes {words}", content, tmp_path) == str(len(SEEDS) * EPISODES)

@@ -8,6 +8,7 @@ from pathlib import Path
 from sfbench.errors import UnknownNameError, UsageError
 from sfbench.report.content import Content
 from sfbench.report.entries import Entry
+from sfbench.report.ranking import corrected, rank_of
 from sfbench.report.tables import Section
 from sfbench.report.training import CurveSet
 
@@ -53,14 +54,16 @@ class Asked:
         )
 
     def sections(self) -> list[Section]:
-        """Leaderboards with the wanted lines, and the pairs of which both are wanted."""
+        """Leaderboards of the wanted lines, ranked and corrected among themselves."""
         found = []
         for section in self.content.document.sections:
             entries = [entry for entry in section.entries if self.takes(entry)]
             kept = {id(entry) for entry in entries}
-            pairs = [p for p in section.pairs if {id(p.first), id(p.second)} <= kept]
+            wanted = [p for p in section.pairs if {id(p.first), id(p.second)} <= kept]
             if entries:
-                found.append(replace(section, entries=entries, pairs=pairs))
+                pairs = corrected(wanted)
+                rank = rank_of(entries, pairs)
+                found.append(replace(section, entries=entries, pairs=pairs, rank=rank))
         return found
 
     def curve_sets(self, table: str) -> list[CurveSet]:

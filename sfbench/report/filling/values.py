@@ -11,7 +11,7 @@ from sfbench.report.curves import Curve, Ratio, first_reach, monotone, speed_ups
 from sfbench.report.filling.selection import ENTRY_FIELDS, Asked
 from sfbench.report.filling.tables import PROBE_FIELDS, column, probe_groups, read_csv
 from sfbench.report.probe import METRICS
-from sfbench.report.ranking import compare_all
+from sfbench.report.ranking import gain
 from sfbench.report.summaries import arrival, ratio_text
 from sfbench.report.tables import percent, span
 from sfbench.report.training import CurveSet
@@ -54,10 +54,9 @@ def _seeds(asked: Asked) -> str:
 def _gain(asked: Asked) -> str:
     """`+12.0 points (4.1 to 20.0)`: success of `arm` minus that of `over`."""
     first, second = asked.entry(asked.one("arm")), asked.entry(asked.one("over"))
-    pairs = compare_all([first, second])
-    if not pairs:
+    gap = gain(first, second)
+    if gap is None:
         return "not measured"
-    gap = pairs[0].gap
     return f"{100 * gap.value:+.1f} points ({percent(gap.low)} to {percent(gap.high)})"
 
 
