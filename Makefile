@@ -4,11 +4,14 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell command -v $(p) 2>/dev/null)))
-# skip: keep the installed torch; otherwise a requirement, such as torch==2.13.0
+# skip: keep the installed torch; otherwise a requirement, such as torch==2.13.0. It stands here alone,
+# not in constraints.txt, so that another one may be typed.
 TORCH ?= torch==2.13.0
 SLURM_PACKAGES := slurm-wlm munge
-GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libosmesa6
+# The last is for OpenCV, which robosuite imports.
+GL_PACKAGES := libegl1 libgl1 libgl1-mesa-dri libosmesa6 libglib2.0-0
 DEMO := results/runs/demo
 DEMO_SUITE := suite=robotwin suite.action_space=ee suite.camera_width=64 suite.camera_height=64 'tasks=[adjust_bottle,open_microwave,shake_bottle]'
 DEMO_EVAL := eval $(DEMO_SUITE) episodes=5 video=all
@@ -24,31 +27,49 @@ help:
 
 setup: gl $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml setup.py constraints.txt tests/plugin/pyproject.toml
+# A TORCH that is typed after make is seen to again.
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt tests/plugin/pyproject.toml $(if $(filter command,$(origin TORCH)),_again)
 	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
 	  || { echo "Python 3.11 or 3.12 is needed. On Debian 12 type: apt-get install -y python3.11-venv"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(MAKE) --no-print-directory _torch
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
 	@# hf-libero declares packages that its environments never import; see pyproject.toml.
-	$(BIN)/pip install -q --no-deps hf-libero==0.1.4 -e tests/plugin
+	$(PIP) install -q --no-deps hf-libero==0.1.4 -e tests/plugin
 	@touch $@
 
-# Without a GPU the CPU build is asked for first; an index that lacks it gives its default build.
-.PHONY: _torch
-_torch:
+.PHONY: _again _venv _torch
+_again:
+
+# Where Debian's venv package is missing, an interpreter without pip is left behind; uv makes such too.
+_venv:
+	@$(PIP) --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 \
+	  || $(PYTHON) -m venv --clear $(VENV) \
+	  || { echo "$(VENV) cannot be made. On Debian or Ubuntu type, as root, and then make again:"; \
+	    $(PYTHON) -c 'import sys; print("  apt-get install -y python%d.%d-venv" % sys.version_info[:2])'; exit 1; }
+
+# Without a GPU the CPU build is asked for first.
+_torch: _venv
 ifneq ($(TORCH),skip)
-	@$(BIN)/python -c 'import torch' 2>/dev/null || { \
-	  if command -v nvidia-smi >/dev/null 2>&1; then $(BIN)/pip install -q '$(TORCH)'; \
-	  else $(BIN)/pip install -q '$(TORCH)+cpu' 2>/dev/null || $(BIN)/pip install -q '$(TORCH)'; fi; }
+	@if $(BIN)/python -c 'import sys, torch; from packaging.requirements import Requirement; \
+	  sys.exit(torch.__version__ not in Requirement(sys.argv[1]).specifier)' '$(TORCH)' 2>/dev/null; then :; \
+	elif command -v nvidia-smi >/dev/null 2>&1; then $(PIP) install -q '$(TORCH)'; \
+	elif $(PIP) install -q '$(TORCH)+cpu' 2>/dev/null; then :; \
+	else echo "Your package index has no CPU build of $(TORCH). Its default build comes instead: on x86 with CUDA, gigabytes."; \
+	  echo "If you want the CPU build, stop this, set PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels (its install page names it) and make again."; \
+	  $(PIP) install -q '$(TORCH)'; fi
 endif
 
+# Ubuntu 24.04 and Debian 13 write some names with t64. Where nothing can be installed rendering may
+# work all the same; if not, a run that renders is refused before it starts, with what to type.
 gl:
-	@missing=""; for p in $(GL_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
-	if [ -z "$$missing" ] || ! command -v dpkg >/dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ]; then apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	else echo "Rendering without a screen needs: sudo apt-get install -y$$missing"; exit 1; fi
+	@command -v dpkg >/dev/null || exit 0; \
+	missing=""; for p in $(GL_PACKAGES); do \
+	  dpkg -s $$p >/dev/null 2>&1 || dpkg -s $${p}t64 >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; then :; \
+	else echo "Rendering without a screen and LIBERO may need: sudo apt-get install -y$$missing"; \
+	  echo "Setup goes on without; sfbench doctor tells what works."; fi
 
 # A baseline, a Spatial Forcing policy and the expert, on the same initial states.
 demo: setup
@@ -112,7 +133,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build/typed build/lib build/bdist*
-	$(BIN)/pip install -q --no-deps --target build/typed .
+	$(PIP) install -q --no-deps --target build/typed .
 	MYPYPATH=build/typed $(BIN)/mypy -p sfbench -p sfbench_suites -p sfbench_policies
 
 clean:

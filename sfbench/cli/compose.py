@@ -44,12 +44,17 @@ class Composed:
     Attributes:
         own: instance of the command's dataclass, its `suite` and `policy` filled in as dataclasses.
         chosen: plugin name by group.
-        yaml: the resolved config as text.
+        typed: every key that was typed, such as `suite.preset`.
     """
 
     own: Any
     chosen: Mapping[str, str]
-    yaml: str
+    typed: frozenset[str]
+
+    @property
+    def yaml(self) -> str:
+        """The config as text, with what a command has changed in `own` since."""
+        return OmegaConf.to_yaml(OmegaConf.structured(self.own))
 
 
 def compose_command(
@@ -79,7 +84,7 @@ def compose_command(
     packages = [*recipes, *own_packages]
     names = _recipe(overrides, packages) if recipes else []
     implied = _implied(names, packages, optional)
-    typed = {item.key for item in overrides}
+    typed = frozenset(item.key for item in overrides)
     for group in optional:
         if group in typed:
             plugins[group] = _chosen(group, overrides)
@@ -104,8 +109,7 @@ def compose_command(
     try:
         with initialize(version_base=None, config_path=None):
             config = compose("command", texts)
-        text = OmegaConf.to_yaml(config, resolve=True)
-        return Composed(OmegaConf.to_object(config), _names(plugins), text)
+        return Composed(OmegaConf.to_object(config), _names(plugins), typed)
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_readable(error)) from error
 

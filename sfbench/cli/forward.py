@@ -8,20 +8,34 @@ from sfbench.registry import find_policy
 def forward(composed: Composed, checkpoint: str | None, preset: str | None) -> None:
     """Hand `checkpoint` to the policy and `preset` to the suite.
 
-    Without a preset the policy's own goes to a suite that has presets.
+    Where no preset is typed, the policy's own goes to a suite that has presets.
 
     Raises:
-        UsageError: the plugin has no such key.
+        UsageError: the plugin has no such key, or its own key was typed with another value.
     """
-    suite, policy = composed.own.suite, composed.own.policy
+    suite, policy, chosen = composed.own.suite, composed.own.policy, composed.chosen
     if preset is not None and not hasattr(suite, "preset"):
-        raise UsageError(f"preset={preset}: suite '{composed.chosen['suite']}' has no presets")
-    preset = preset or find_policy(composed.chosen["policy"]).suite_preset
-    if preset is not None and hasattr(suite, "preset"):
-        suite.preset = preset
-    if checkpoint is not None:
-        if not hasattr(policy, "checkpoint"):
-            raise UsageError(
-                f"checkpoint={checkpoint}: policy '{composed.chosen['policy']}' takes no checkpoint"
-            )
-        policy.checkpoint = checkpoint
+        raise UsageError(f"preset={preset}: suite '{chosen['suite']}' has no presets")
+    if checkpoint is not None and not hasattr(policy, "checkpoint"):
+        raise UsageError(
+            f"checkpoint={checkpoint}: policy '{chosen['policy']}' takes no checkpoint"
+        )
+    own = find_policy(chosen["policy"]).suite_preset
+    if own is not None and hasattr(suite, "preset") and "suite.preset" not in composed.typed:
+        suite.preset = own
+    _hand_over(composed, "suite.preset", preset)
+    _hand_over(composed, "policy.checkpoint", checkpoint)
+
+
+def _hand_over(composed: Composed, key: str, value: str | None) -> None:
+    """Set a plugin's key. Raises UsageError where it was typed with another value."""
+    if value is None:
+        return
+    group, _, name = key.partition(".")
+    config = getattr(composed.own, group)
+    typed = getattr(config, name)
+    if key in composed.typed and typed != value:
+        raise UsageError(
+            f"{name}={value} and {key}={typed} are two ways to say the same; leave one out"
+        )
+    setattr(config, name, value)

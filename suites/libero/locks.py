@@ -1,15 +1,10 @@
 """One process of this machine at a time."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-from sfbench.sim.cache import cache_folder
+from sfbench.sim import cache
 
 
-@contextmanager
-def locked(name: str) -> Iterator[None]:
+def locked(name: str) -> AbstractContextManager[None]:
     """Hold a lock in the cache folder; other processes that ask for it wait."""
-    with (cache_folder("libero") / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return cache.locked(cache.cache_folder("libero") / f"{name}.lock")

@@ -32,6 +32,8 @@ from .scene_spec import SceneSpec
 _BUILD_TIMEOUT_S = 900
 _BATCH = 10
 """Scenes built by one process: starting it takes as long as building one, its files 90 MB each."""
+_MISSING = f"{MissingError.__module__}.{MissingError.__name__}: "
+"""How a traceback's last line begins."""
 _BUILDER_FILES = ("build.py", "scene_parts.py", "scene_spec.py", "upstream.py")
 
 
@@ -131,8 +133,10 @@ def _run_builder(request: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise MissingError(f"building scenes took more than {_BUILD_TIMEOUT_S} s") from error
     if done.returncode != 0:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise MissingError("LIBERO cannot build the scene:\n  " + "\n  ".join(lines[-8:]))
+        said = (done.stderr.strip() or done.stdout.strip()).rpartition(_MISSING)
+        # Of what is merely missing nobody needs the traceback.
+        lines = said[2].splitlines()[-8:]
+        raise MissingError("LIBERO cannot build the scene:\n  " + "\n  ".join(lines))
 
 
 @cache

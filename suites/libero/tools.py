@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sfbench.demos.source import Source
 from sfbench.doctor import Finding, Verdict
-from sfbench.errors import UsageError
+from sfbench.errors import MissingError, UsageError
 from sfbench.sim.gl import GlBackend
 
 from . import assets, scene_cache
@@ -58,7 +58,11 @@ class LiberoTools:
         verdict = Verdict.NOTE if lite else Verdict.OK
         yield Finding(f"{suite} assets", verdict, f"{tree.kind}{note}")
         chosen = tasks(suite).values()
-        scene_cache.ensure(chosen, tree)
+        try:
+            scene_cache.ensure(chosen, tree)
+        except MissingError as error:
+            yield Finding(f"{suite} scenes", Verdict.BAD, str(error))
+            return
         off = [str(deviation) for deviation in compare(chosen)]
         what = f"{suite} physics"
         if off:

@@ -52,9 +52,22 @@ def load_environments(assets: Path, *, rendering: bool) -> ModuleType:
                 return importlib.import_module("libero.libero.envs.env_wrapper")
         except ImportError as error:
             raise MissingError(
-                f"LIBERO cannot be imported: {error}. {INSTALL_HINT} It needs robosuite==1.4.0, "
-                "bddl==1.0.1, easydict, future, termcolor and cloudpickle beside it."
+                f"LIBERO cannot be imported: {error}. {import_hint(error)}"
             ) from error
+
+
+def import_hint(error: ImportError) -> str:
+    """What to type: shared libraries come with the system, all else with pip."""
+    if "cannot open shared object file" in str(error):
+        return (
+            "That library belongs to the system; OpenCV, which robosuite imports, needs it. On "
+            "Debian or Ubuntu type, as root: apt-get install -y libglib2.0-0 libgl1. Without root: "
+            "pip uninstall -y opencv-python && pip install opencv-python-headless"
+        )
+    return (
+        f"{INSTALL_HINT} It needs robosuite==1.4.0, bddl==1.0.1, easydict, future, termcolor and "
+        "cloudpickle beside it."
+    )
 
 
 def _config_folder(assets: Path) -> Path:

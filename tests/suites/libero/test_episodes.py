@@ -1,6 +1,7 @@
 """What an episode starts from, and what it may depend on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -152,6 +153,21 @@ def test_a_broken_asset_stops_the_build_with_its_reason(tmp_path, monkeypatch) -
     empty = assets.AssetTree(tmp_path, assets.AssetKind.LITE, "0" * 16)
     with pytest.raises(MissingError, match="cannot build the scene"):
         scene_cache.ensure([catalog.find_task(STOVE)], empty)
+
+
+def test_a_library_that_the_system_lacks_is_named_with_its_package(tmp_path, monkeypatch) -> None:
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libgthread-2.0.so.0: cannot open shared object file: No such file')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    unknown = replace(assets.find(), hash="0" * 16)
+    with pytest.raises(MissingError) as caught:
+        scene_cache.ensure([catalog.find_task(STOVE)], unknown)
+    first, line = str(caught.value).splitlines()
+    assert first == "LIBERO cannot build the scene:"
+    assert line.startswith("  LIBERO cannot be imported: libgthread-2.0.so.0")
+    assert "apt-get install -y libglib2.0-0" in line
+    assert "hf-libero" not in line
 
 
 SETTLED = (

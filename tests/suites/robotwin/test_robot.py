@@ -173,7 +173,7 @@ def test_cache_folder_may_be_unwritable(tmp_path: object) -> None:
         "import sys; from sfbench_suites.robotwin.robot.panda_files import visual_parts; "
         "print(len(visual_parts()), 'robosuite' in sys.modules)"
     )
-    env = {"SFBENCH_CACHE": str(blocked), "TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    env = {"XDG_CACHE_HOME": str(blocked), "TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
     run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
     assert run.stdout.split() == ["10", "False"], run.stderr
 

@@ -1,0 +1,1 @@
+"""File lists of the asset trees, and where every scene settles."""
