@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sfbench.contracts import EnvSpec
+from sfbench.errors import UsageError
 from sfbench.training.trainable import (
     Needs,
     TrainableRequest,
@@ -35,6 +36,8 @@ from .processor import ProcessingConfig, Processor
 from .starting import started, started_published
 
 Floats = NDArray[np.float64]
+_CROPPED = 0.9
+"""Area that ImageStep.CENTRE_CROP_90 keeps."""
 
 
 class OpenVlaTrainable:
@@ -143,7 +146,7 @@ def _small(name: str, preset: Architecture, request: TrainableRequest) -> OpenVl
     vectors = (interface.action, interface.state)
     check_demonstrations(name, request.env, interface.cameras, vectors)
     processing = SMALL_PROCESSING
-    if request.random_crop:
+    if _crops(request):
         steps = (*processing.image_steps, ImageStep.CENTRE_CROP_90)
         processing = replace(processing, image_steps=steps)
     data = TrainingData(
@@ -176,10 +179,24 @@ def _large(name: str, preset: Architecture, request: TrainableRequest) -> OpenVl
 def _large_processing(steps: list[str], request: TrainableRequest) -> ProcessingConfig:
     """As in the published evaluations; without random crops there is no centre crop either."""
     processing = libero_processing(request.config)
-    if request.random_crop:
+    if _crops(request):
         return processing
     kept = tuple(ImageStep(step) for step in steps if step != ImageStep.CENTRE_CROP_90)
     return replace(processing, image_steps=kept)
+
+
+def _crops(request: TrainableRequest) -> bool:
+    """Whether training crops images at random, and the policy at the centre.
+
+    Raises:
+        UsageError: the random crops are of another size than the centre's.
+    """
+    if request.crop_area not in (_CROPPED, 1.0):
+        raise UsageError(
+            f"augment.crop_area={request.crop_area:g}: when it acts, this policy sees the middle "
+            f"{_CROPPED:.0%} of an image, or all of it; allowed {_CROPPED:g} and 1"
+        )
+    return request.crop_area == _CROPPED
 
 
 def _range(rows: Floats) -> VectorStatistics:

@@ -1,4 +1,4 @@
-"""From a published folder to a model with its processing."""
+"""From a published folder to a model with its processing, for inference or for fine-tuning."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,7 +14,7 @@ from ..common.interface import Interface, suite_interface
 from ..common.places import locate
 from ..common.runtime import torch_device, torch_dtype
 from .architecture import Architecture
-from .bundle import Bundle, TrainingData
+from .bundle import Bundle, TrainingData, is_own_folder, load_bundle
 from .config import Pi0Config
 from .initial import random_model
 from .loading import load_model
@@ -86,24 +86,37 @@ def base_bundle(
     data: TrainingData,
     known: PublishedSizes = PUBLISHED,
 ) -> Bundle:
-    """Published weights with new data's conventions and statistics: where fine-tuning starts.
+    """Weights with new data's conventions and statistics: where fine-tuning starts.
 
     The data's instructions are not needed: the PaliGemma tokenizer knows every word.
 
+    Args:
+        folder: a published checkpoint, or one that training wrote.
+        config: the policy's settings.
+        processing: of images and actions.
+        data: what is trained on.
+        known: what a published config.json relies on.
+
     Raises:
-        MissingError, UsageError: see `loading` and `published`.
+        MissingError, UsageError: see `loading`, `published` and `load_bundle`.
     """
-    architecture = read_published(folder, known).architecture
+    dtype, device = torch_dtype(config.dtype), torch_device(config.device)
+    if is_own_folder(folder):
+        begun = load_bundle(folder, dtype, device)
+        model, tokenizer = begun.model, begun.processor.tokenizer
+    else:
+        architecture = read_published(folder, known).architecture
+        tokenizer = _tokenizer(folder, config.tokenizer, architecture)
+        model = load_model(architecture, folder, dtype, device)
     processor = Processor(
         processing,
-        architecture,
+        model.architecture,
         data.interface,
-        _tokenizer(folder, config.tokenizer, architecture),
+        tokenizer,
         data.action_statistics,
         data.state_statistics,
     )
-    dtype, device = torch_dtype(config.dtype), torch_device(config.device)
-    return Bundle(load_model(architecture, folder, dtype, device), processor)
+    return Bundle(model, processor)
 
 
 def random_bundle(config: Pi0Config, env: EnvSpec, seed: int) -> Bundle:

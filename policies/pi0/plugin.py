@@ -12,6 +12,7 @@ PI0 = PolicyPlugin(
     trainable=f"{_HERE}.trainable:make_full",
     fetch=f"{_HERE}.fetching:fetch",
     config=f"{_HERE}.config:Pi0Config",
+    config_package=f"{_HERE}.configs",
     suite_preset="openpi",
 )
 PI0_MINI = PolicyPlugin(

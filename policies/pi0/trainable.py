@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sfbench.contracts import EnvSpec
 from sfbench.errors import UsageError
+from sfbench.rollout.seeds import derive_seed
 from sfbench.training.trainable import (
     Needs,
     TrainableRequest,
@@ -102,9 +103,9 @@ class Pi0Trainable:
 
     def _flow(self, batch: TrainingBatch) -> Flow:
         """Noise and time of each sample from its own seed, however the batch is cut."""
-        draws = [
-            self.module.draw_flow(1, torch.Generator().manual_seed(seed)) for seed in batch.seeds
-        ]
+        # The seed itself gives the sample's crop and colours: noise from it could be read off them.
+        own = (torch.Generator().manual_seed(derive_seed("flow", seed)) for seed in batch.seeds)
+        draws = [self.module.draw_flow(1, generator) for generator in own]
         return Flow(
             torch.cat([one.noise_BKN for one in draws]), torch.cat([one.time_B for one in draws])
         )

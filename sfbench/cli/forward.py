@@ -20,11 +20,16 @@ def forward(composed: Composed, checkpoint: str | None, preset: str | None) -> N
         raise UsageError(
             f"checkpoint={checkpoint}: policy '{chosen['policy']}' takes no checkpoint"
         )
-    own = find_policy(chosen["policy"]).suite_preset
-    if own is not None and hasattr(suite, "preset") and "suite.preset" not in composed.typed:
-        suite.preset = own
+    use_preset_of_policy(composed)
     _hand_over(composed, "suite.preset", preset)
     _hand_over(composed, "policy.checkpoint", checkpoint)
+
+
+def use_preset_of_policy(composed: Composed) -> None:
+    """Give a suite that has presets the policy's own, if none was typed for it."""
+    suite, own = composed.own.suite, find_policy(composed.chosen["policy"]).suite_preset
+    if own is not None and hasattr(suite, "preset") and "suite.preset" not in composed.typed:
+        suite.preset = own
 
 
 def _hand_over(composed: Composed, key: str, value: str | None) -> None:

@@ -12,11 +12,14 @@ what is trained
   dataset=DIR           demonstrations, see `sfbench collect`
   subset=10%|37|all     of the episodes; smaller ones lie within larger ones
   recipe=NAME           several keys at once; keys typed here overrule it
-  suite=NAME            for rollouts, and for datasets that do not say what their numbers mean
+  suite=NAME            for rollouts, and for datasets that do not say what their numbers mean; of
+                        these foreign.orientation=upright|mirrored|bottom_up has to be said, and
+                        foreign.cameras=[NAME:NEW_NAME] gives cameras the suite's names
 how
   steps=1000 batch_size=16 micro_batch=N   samples of a step over all, of a pass in one process
   seed=0                weights, order, augmentation, noise
-  optimiser.lr=5e-4     also .schedule=constant|step|cosine .decay_at=[N] .warmup_steps=N
+  optimiser.lr=5e-4     also .schedule=constant|step|cosine .decay_at=[N] .warmup_steps=N (cosine
+                        falls to the end, or to the one step in decay_at)
                         .kind=adamw|muon .weight_decay=X .beta1=X .beta2=X .clip_norm=X
   lora.rank=0           0 trains all weights; also lora.alpha=N lora.dropout=X
   augment.crop_area=1   share that random crops keep; also .brightness .contrast .saturation .hue
@@ -69,6 +72,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import MISSING
 
 from sfbench.cli.compose import Composed, compose_command
+from sfbench.cli.forward import use_preset_of_policy
 from sfbench.errors import UsageError
 from sfbench.registry import SuiteRecipe, TeacherRecipe, find_alignment, teachers
 from sfbench.training.request import TrainRequest
@@ -135,6 +139,8 @@ def _compose(arguments: Sequence[str]) -> Composed:
         raise UsageError(
             f"align= and teacher= go together; add {lacking}. Teachers: {', '.join(teachers())}"
         )
+    # Rollouts of a checkpoint are by the protocol that `sfbench eval` would take.
+    use_preset_of_policy(composed)
     return composed
 
 

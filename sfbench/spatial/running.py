@@ -2,13 +2,13 @@
 
 from dataclasses import asdict
 
-from sfbench.demos.dataset import open_dataset
 from sfbench.registry import TeacherRecipe
 from sfbench.spatial.forcing import NAME, AlignedRun, SpatialForcing
 from sfbench.spatial.settings import AlignSettings
 from sfbench.spatial.teachers.contract import Teacher
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.request import TrainRequest
+from sfbench.training.setup import dataset_of
 
 
 def make_forcing(settings: AlignSettings, recipe: TeacherRecipe, request: TrainRequest) -> Weighted:
@@ -18,7 +18,7 @@ def make_forcing(settings: AlignSettings, recipe: TeacherRecipe, request: TrainR
         UsageError: a setting, the teacher's checkpoint or the demonstrations cannot be used.
     """
     settings.check()
-    dataset = open_dataset(request.dataset)
+    dataset = dataset_of(request)
     teacher: Teacher = recipe.build()
     run = AlignedRun(
         dataset=dataset,

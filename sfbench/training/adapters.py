@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from peft import LoraConfig as PeftConfig
 from peft import inject_adapter_in_model
 from torch import Tensor, nn
@@ -16,7 +17,8 @@ _BASE, _DOWN, _UP = ".base_layer.", ".lora_A.default.weight", ".lora_B.default.w
 def choose_parameters(trainable: Trainable, config: LoraConfig) -> None:
     """Decide what is trained: everything, or adapters and the modules that stay trained in full.
 
-    What is trained becomes float32; frozen weights keep their dtype.
+    What is trained becomes float32, and so does what no loss reads: it is run with the rest, and is
+    small. Frozen weights under adapters keep their dtype.
     """
     module = trainable.module
     module.requires_grad_(True)
@@ -25,8 +27,23 @@ def choose_parameters(trainable: Trainable, config: LoraConfig) -> None:
     for name, parameter in module.named_parameters():
         if name in trainable.unread:
             parameter.requires_grad_(False)
-        if parameter.requires_grad:
+        if parameter.requires_grad or name in trainable.unread:
             parameter.data = parameter.data.float()
+
+
+def check_dtypes(module: nn.Module) -> None:
+    """Refuse weights that float32 arithmetic cannot use.
+
+    Raises:
+        UsageError: some are not float32; says what to type.
+    """
+    names = [name for name, one in module.named_parameters() if one.dtype != torch.float32]
+    if names:
+        dtype = str(module.get_parameter(names[0]).dtype).removeprefix("torch.")
+        raise UsageError(
+            f"precision=no computes in float32, but {len(names)} frozen weights are {dtype} "
+            f"({names[0]}, ...): type precision=bf16, or policy.dtype=float32 for twice the memory"
+        )
 
 
 def lora_scale(config: LoraConfig) -> float:

@@ -68,8 +68,8 @@ def written_whole(folder: Path) -> Iterator[Path]:
         partial.rename(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        last = newest(folder.parent)
-        kept = "no earlier checkpoint was kept" if last is None else f"the last good one is {last}"
+        good = _resumable(folder.parent)
+        kept = f"the last good one is {good[-1]}" if good else "no earlier checkpoint was kept"
         raise StoppedError(
             f"checkpoint {folder} could not be written: {error}; {kept}. Make room on the disk, "
             "then type the same command again to resume"
@@ -77,8 +77,18 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
 
 def newest(checkpoints: Path) -> Path | None:
-    """The latest checkpoint that training can be resumed from."""
-    found = [folder for folder in _numbered(checkpoints) if (folder / TRAINING_STATE).is_dir()]
+    """The latest checkpoint that training can be resumed from; None where there is none at all.
+
+    Raises:
+        RunFolderError: there are some, but none to resume from.
+    """
+    found = _resumable(checkpoints)
+    if not found and (numbered := _numbered(checkpoints)):
+        raise RunFolderError(
+            f"none of the checkpoints in {checkpoints} has a {TRAINING_STATE} (the newest had the "
+            "only one), so this run cannot go on; it is not begun anew over them. "
+            + _instead(numbered)
+        )
     return found[-1] if found else None
 
 
@@ -107,9 +117,13 @@ def read_state(folder: Path, config: Mapping[str, Any]) -> TrainingState:
         tensors = {file.stem: load_file(file) for file in sorted(place.glob("*.safetensors"))}
         return TrainingState(int(stored["step"]), stored["config"], tensors)
     except (OSError, SafetensorError, json.JSONDecodeError, KeyError) as error:
-        raise RunFolderError(
-            f"{place} is damaged ({error}); remove {folder} to resume from an earlier checkpoint"
-        ) from error
+        older = [other for other in _resumable(folder.parent) if other != folder]
+        advice = (
+            f"Remove {folder} to go on from {older[-1]}"
+            if older
+            else f"Earlier checkpoints keep none, so this run cannot go on. {_instead([folder])}"
+        )
+        raise RunFolderError(f"{place} is damaged ({error}). {advice}") from error
 
 
 def tidy(checkpoints: Path, kept: set[int]) -> None:
@@ -157,6 +171,17 @@ def _numbered(checkpoints: Path) -> list[Path]:
         return []
     found = [folder for folder in checkpoints.iterdir() if folder.name.isdecimal()]
     return sorted(found, key=lambda folder: int(folder.name))
+
+
+def _resumable(checkpoints: Path) -> list[Path]:
+    return [folder for folder in _numbered(checkpoints) if (folder / TRAINING_STATE).is_dir()]
+
+
+def _instead(checkpoints: list[Path]) -> str:
+    """What to type where a run cannot be resumed; `checkpoints` are in order, oldest first."""
+    anew = "Name another out= to train from the beginning"
+    weights = [folder for folder in checkpoints if any(folder.glob("*.safetensors"))]
+    return f"{anew}, or from the weights reached, with start={weights[-1]}" if weights else anew
 
 
 def _flush(folder: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sfbench.training.adapters import choose_parameters
+from sfbench.training.adapters import check_dtypes, choose_parameters
 from sfbench.training.auxiliary import Weighted
 from sfbench.training.checkpoint import load_optimiser_moments, optimiser_moments
 from sfbench.training.optimisation import (
@@ -87,10 +87,16 @@ class Learning:
         settings: TrainSettings,
         processes: Processes,
     ) -> "Learning":
-        """Choose what is trained, attach the auxiliaries, wrap the policy, make the optimisers."""
+        """Choose what is trained, attach the auxiliaries, wrap the policy, make the optimisers.
+
+        Raises:
+            UsageError: adapters, an auxiliary or the precision do not fit the policy.
+        """
         # Adapters are drawn from torch's global stream.
         with global_stream("adapters", settings.seed):
             choose_parameters(trainable, settings.lora)
+        if settings.precision == "no" and not processes.shards:
+            check_dtypes(trainable.module)
         for one in auxiliaries:
             one.loss.attach(trainable)
             one.loss.to(processes.device)

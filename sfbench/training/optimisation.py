@@ -73,7 +73,8 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
         # A torch scheduler with milestone m changes the rate after m steps.
         return float(rate * 0.1 ** sum(step > at for at in config.decay_at))
     if config.schedule == "cosine":
-        done = (step - config.warmup_steps) / max(steps - config.warmup_steps, 1)
+        last = config.decay_at[0] if config.decay_at else steps
+        done = (step - config.warmup_steps) / max(last - config.warmup_steps, 1)
         share = (1 + math.cos(math.pi * min(done, 1.0))) / 2
         return rate * (_COSINE_FLOOR + (1 - _COSINE_FLOOR) * share)
     return rate

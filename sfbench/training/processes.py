@@ -40,6 +40,7 @@ class Processes:
         rank: 0 is the first, which writes files.
         count: how many there are.
         device: this one's.
+        shards: whether each holds a piece of every weight, all of them in float32.
     """
 
     def __init__(self, device: str, precision: str, distributed: str) -> None:
@@ -56,7 +57,7 @@ class Processes:
         self.rank = int(self._accelerator.process_index)
         self.count = int(self._accelerator.num_processes)
         self.device: torch.device = self._accelerator.device
-        self._shards = distributed == "fsdp" and self.count > 1
+        self.shards = distributed == "fsdp" and self.count > 1
 
     @property
     def first(self) -> bool:
@@ -65,7 +66,7 @@ class Processes:
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Move a module to the device and share it among the processes."""
-        if not self._shards:
+        if not self.shards:
             return cast("nn.Module", self._accelerator.prepare_model(module))
         module.to(self.device)
         for parameter in module.parameters():

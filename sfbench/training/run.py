@@ -10,7 +10,7 @@ from sfbench.errors import StoppedError
 from sfbench.rollout import provenance
 from sfbench.rollout.stopping import stop_on_signal
 from sfbench.training.auxiliary import Weighted
-from sfbench.training.evaluation import check_rollouts, roll_out
+from sfbench.training.evaluation import check_rollouts, check_suite, roll_out
 from sfbench.training.feeding import Feed
 from sfbench.training.keeping import Keeper
 from sfbench.training.learning import Learning
@@ -79,6 +79,7 @@ class TrainingRun:
         demos = open_demonstrations(request, suite)
         self._request, self._processes, self._reporter = request, processes, reporter
         trainable = make_trainable(request, demos)
+        check_suite(demos, request.policy, trainable.needs, suite)
         learning = Learning.build(trainable, auxiliaries, settings, processes)
         self._stepper = Stepper(learning, settings, processes)
         self._average = learning.average

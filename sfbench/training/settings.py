@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sfbench.demos.lerobot.foreign_images import ForeignImages
 from sfbench.errors import UnknownNameError, UsageError
 
 PRECISIONS = ("no", "bf16")
@@ -55,9 +56,9 @@ class OptimiserConfig:
             mean what they do for AdamW) for the matrices inside the network, AdamW for the rest.
         lr: after warm-up.
         schedule: `constant`; `step`: divided by 10 at each of `decay_at`; `cosine`: down to a tenth
-            at the last step.
+            at the last step, or at the one that `decay_at` names.
         warmup_steps: in which it rises linearly from 0.
-        decay_at: steps, for `step`.
+        decay_at: steps, for `step`; one step or none for `cosine`.
         weight_decay: decoupled.
         beta1: of AdamW's first moment.
         beta2: of AdamW's second moment.
@@ -85,6 +86,7 @@ class TrainSettings:
         micro_batch: samples of a pass in one process; null: the process's whole share.
         seed: of weights, order, augmentation, noise and dropout.
         subset: of the demonstrations: a share (10%), a number of episodes, or all.
+        foreign: what demonstrations of another project do not say of their images.
         keep: steps whose checkpoints are kept; the last is always.
         resume_every: steps between checkpoints to resume from; only the newest is kept of these.
         log_every: steps between lines of metrics.jsonl.
@@ -104,6 +106,7 @@ class TrainSettings:
     micro_batch: int | None = None
     seed: int = 0
     subset: str = "all"
+    foreign: ForeignImages = field(default_factory=ForeignImages)
     keep: list[int] = field(default_factory=list)
     resume_every: int = 500
     log_every: int = 1
@@ -148,13 +151,16 @@ _FREE = (
     "loader_workers",
     "tensorboard",
 )
-_OWN_FIELDS = ("seed", "subset", "steps", "micro_batch", *_FREE)
+_OF_THE_DATA = "foreign"
+"""Counts as a part of the demonstrations, and is in their hash."""
+_OWN_FIELDS = ("seed", "subset", "steps", "micro_batch", _OF_THE_DATA, *_FREE)
 
 
 def fixed_settings(settings: TrainSettings) -> dict[str, Any]:
-    """What a resume may not change: all that losses depend on."""
-    found = {key: value for key, value in asdict(settings).items() if key not in _FREE}
-    if settings.optimiser.schedule != "cosine":
+    """What a resume may not change: all that losses depend on, the demonstrations apart."""
+    left_out = (_OF_THE_DATA, *_FREE)
+    found = {key: value for key, value in asdict(settings).items() if key not in left_out}
+    if not _falls_to_the_end(settings.optimiser):
         found.pop("steps")
     return found
 
@@ -162,7 +168,7 @@ def fixed_settings(settings: TrainSettings) -> dict[str, Any]:
 def recipe_settings(settings: TrainSettings) -> dict[str, Any]:
     """What makes two runs the same recipe; steps, seed and data have row fields of their own."""
     found = {key: value for key, value in asdict(settings).items() if key not in _OWN_FIELDS}
-    if settings.optimiser.schedule == "cosine":
+    if _falls_to_the_end(settings.optimiser):
         found["steps"] = settings.steps
     return found
 
@@ -198,8 +204,7 @@ def check_settings(settings: TrainSettings) -> None:
     _within("lora.dropout", lora.dropout, lambda value: 0 <= value < 1, "0 to below 1")
     _within("augment.crop_area", augment.crop_area, lambda value: 0 < value <= 1, "above 0 to 1")
     _within("augment.hue", augment.hue, lambda value: 0 <= value <= 0.5, "0 to 0.5")
-    if optimiser.decay_at and optimiser.schedule != "step":
-        raise UsageError("optimiser.decay_at needs optimiser.schedule=step")
+    _check_decay(optimiser)
     if optimiser.kind == "muon" and settings.distributed == "fsdp":
         raise UsageError(
             "optimiser.kind=muon needs whole matrices in each process: use distributed=ddp, or "
@@ -222,6 +227,24 @@ def passes(settings: TrainSettings, processes: int) -> tuple[int, int]:
             f"micro_batch={micro}: allowed what divides each process's share of a step, {share}"
         )
     return micro, share // micro
+
+
+def _falls_to_the_end(optimiser: OptimiserConfig) -> bool:
+    """Whether the learning rate depends on how many steps there are."""
+    return optimiser.schedule == "cosine" and not optimiser.decay_at
+
+
+def _check_decay(optimiser: OptimiserConfig) -> None:
+    steps, schedule = optimiser.decay_at, optimiser.schedule
+    if steps and schedule == "constant":
+        raise UsageError("optimiser.decay_at needs optimiser.schedule=step or cosine")
+    if schedule == "cosine" and len(steps) > 1:
+        raise UsageError(f"optimiser.decay_at={steps}: allowed for cosine is one step, or none")
+    if schedule == "cosine" and steps and steps[0] <= optimiser.warmup_steps:
+        raise UsageError(
+            f"optimiser.decay_at={steps}: allowed is a step after "
+            f"optimiser.warmup_steps={optimiser.warmup_steps}"
+        )
 
 
 def _known(key: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sfbench.contracts import EnvSpec, Json, Suite, VectorSpec, stable_hash
 from sfbench.demos.dataset import Dataset, open_dataset
+from sfbench.demos.lerobot.foreign_images import as_said, naming_hint
 from sfbench.demos.subsets import Subset
 from sfbench.errors import DatasetError, SpecMismatchError, UsageError
 from sfbench.registry import find_policy, policies
@@ -45,14 +46,25 @@ def open_demonstrations(request: TrainRequest, suite: Suite | None) -> Demonstra
 
     Raises:
         DatasetError: it cannot be read, lacks statistics, or has no such subset.
-        UsageError: nothing says what its numbers mean.
+        UsageError: nothing says what its numbers mean, or how its images lie.
     """
-    dataset = open_dataset(request.dataset)
+    dataset = dataset_of(request)
     # Whoever evaluates the policy elsewhere, or trains with other tools, needs them in the set.
     _ = dataset.statistics
     return Demonstrations(
         dataset, dataset.subset(request.settings.subset), conventions(dataset, suite)
     )
+
+
+def dataset_of(request: TrainRequest) -> Dataset:
+    """The demonstrations, their images as `foreign.KEY=` says where they do not say it themselves.
+
+    Raises:
+        DatasetError: it cannot be read.
+        UsageError: nothing says how its images lie.
+    """
+    opened = open_dataset(request.dataset)
+    return Dataset(as_said(opened.source, opened.name, request.settings.foreign), opened.name)
 
 
 def conventions(dataset: Dataset, suite: Suite | None) -> EnvSpec:
@@ -87,7 +99,8 @@ def make_trainable(request: TrainRequest, demos: Demonstrations) -> Trainable:
     """Build the model.
 
     Raises:
-        UsageError: the policy cannot be trained, or does not fit the demonstrations.
+        UsageError: the policy cannot be trained, or not with these settings.
+        SpecMismatchError: it does not fit the demonstrations.
     """
     plugin = find_policy(request.policy)
     if plugin.trainable is None:
@@ -96,18 +109,20 @@ def make_trainable(request: TrainRequest, demos: Demonstrations) -> Trainable:
             f"policy '{plugin.name}' cannot be trained; those that can: {', '.join(names)}"
         )
     states, actions = _vectors(demos)
-    trainable: Trainable = resolve_name(plugin.trainable)(
-        TrainableRequest(
-            config=request.policy_config,
-            env=demos.env,
-            instructions=demos.instructions,
-            states=states,
-            actions=actions,
-            start=request.start,
-            seed=request.settings.seed,
-            random_crop=request.settings.augment.crop_area < 1,
-        )
+    asked = TrainableRequest(
+        config=request.policy_config,
+        env=demos.env,
+        instructions=demos.instructions,
+        states=states,
+        actions=actions,
+        start=request.start,
+        seed=request.settings.seed,
+        crop_area=request.settings.augment.crop_area,
     )
+    try:
+        trainable: Trainable = resolve_name(plugin.trainable)(asked)
+    except SpecMismatchError as error:
+        raise SpecMismatchError(f"{error}{naming_hint(demos.dataset.spec)}") from error
     return trainable
 
 
@@ -164,7 +179,9 @@ def describe(
         },
     }
     recipe = {**made_with, "settings": recipe_settings(settings)}
-    data = {"hash": dataset.hash, "subset": subset.name, "subset_hash": subset.hash}
+    data: dict[str, Any] = {"hash": dataset.hash, "subset": subset.name, "subset_hash": subset.hash}
+    if dataset.spec.suite is None:
+        data |= {"foreign": asdict(settings.foreign)}
     row: dict[str, Json] = {
         "train_seed": settings.seed,
         "demos": len(subset.episodes),

@@ -66,6 +66,8 @@ class TrainingBatch:
         frames: frame within it.
         seeds: one a sample, from which its random draws come. They depend on the run's seed, the
             step and the frame, and so neither on the number of processes nor on an earlier crash.
+            Augmentation draws from the seed itself: for anything else derive one of its own
+            (`derive_seed("flow", seed)`), or it would follow from what is seen.
         extras: what else was asked for of the dataset; see DemoBatch.
     """
 
@@ -107,7 +109,7 @@ class Trainable(Protocol):
         needs: what it reads.
         tap: where visual tokens can be read.
         full_modules: prefixes of parameter names that are trained in full where the rest gets LoRA.
-        unread: names of parameters that no loss reaches; they are left as they are.
+        unread: names of parameters that no loss reaches; their values stay as they are.
     """
 
     module: nn.Module
@@ -144,7 +146,8 @@ class TrainableRequest:
         actions: every action of them, [frames, A].
         start: folder or hub id of the weights to start from; None for random ones.
         seed: of random weights.
-        random_crop: whether training crops images at random, so that the policy has to crop too.
+        crop_area: share of an image's area that random crops keep in training, so that the policy
+            has to see the middle of as much; 1: all of it.
     """
 
     config: Any
@@ -154,7 +157,7 @@ class TrainableRequest:
     actions: Floats
     start: str | None
     seed: int
-    random_crop: bool
+    crop_area: float
 
 
 class TrainableFactory(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sfbench.cli import bench_policy, collect, serve
+from sfbench.cli import bench_policy, collect, serve, train
 from sfbench.cli import eval as evaluation
 from sfbench.cli.compose import Composed, compose_command
 from sfbench.cli.forward import forward
@@ -44,6 +44,16 @@ def test_a_typed_preset_goes_before_the_policys_own(schema: type[Any]) -> None:
 )
 def test_whose_preset_it_is(arguments: tuple[str, ...], preset: str) -> None:
     assert forwarded(evaluation.EvalConfig, *arguments).own.suite.preset == preset
+
+
+@pytest.mark.parametrize(("typed", "preset"), [((), "openpi"), (("lerobot",), "lerobot")])
+def test_rollouts_of_a_training_are_by_the_protocol_of_eval(
+    typed: tuple[str, ...], preset: str
+) -> None:
+    keys = ("policy=pi0", "suite=libero_spatial", "dataset=d")
+    request = train.make_request([*keys, *(f"suite.preset={name}" for name in typed)])
+    assert request.suite is not None
+    assert request.suite.config.preset == preset
 
 
 def test_two_presets_are_refused() -> None:

@@ -219,7 +219,7 @@ def test_a_disk_that_cannot_hold_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     said: list[str] = []
     asked = request()
     monkeypatch.setattr(CacheShape, "bytes", lambda self, key: 10**18)
-    with pytest.raises(UsageError, match=r"needs 1e\+06 TB, but .* has .* to spare.*int8"):
+    with pytest.raises(UsageError, match=r"needs 1e\+06 TB, but .* to spare.*align.cache=int8"):
         open_or_build(tmp_path, asked, said.append)
     assert "1e+06 TB" in said[0]
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]

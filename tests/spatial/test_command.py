@@ -1,5 +1,6 @@
 """`sfbench train align=sf` from the command line, and the recipes."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from sfbench.cli.train import _compose
 from sfbench.demos.convert import save
 from sfbench.registry import find_policy
 from sfbench.training.metrics import read_metrics
+from sfbench.training.optimisation import learning_rate
+from sfbench.training.settings import TrainSettings, check_settings
 from tests.spatial import toys
 
 
@@ -113,3 +116,21 @@ def test_the_published_recipes() -> None:
         plain = _compose(["policy=openvla_oft_7b", f"recipe={name.removesuffix('_sf')}"])
         assert "align" not in plain.chosen
         assert plain.own.dataset == own.dataset
+
+
+def test_the_recipe_of_pi0() -> None:
+    """openpi's default optimiser; all weights, so rounded ones are trained in mixed precision."""
+    composed = _compose(["policy=pi0", "recipe=pi0_sf", "dataset=x", "seed=3"])
+    assert composed.chosen == {"policy": "pi0", "align": "sf", "teacher": "vggt"}
+    own, align, optimiser = composed.own, composed.own.align, composed.own.optimiser
+    assert (own.steps, own.batch_size, own.seed) == (20000, 16, 3)
+    assert (own.precision, own.lora.rank, own.start) == ("bf16", 0, "lerobot/pi0_base")
+    assert (align.weight, align.layer, align.images, align.norm) == (0.5, "12", "clean", True)
+    assert (align.position_scale, align.resampling, align.shift) == (0.1, "bilinear", 0)
+    assert (optimiser.kind, optimiser.beta1, optimiser.beta2) == ("adamw", 0.9, 0.95)
+    assert (optimiser.weight_decay, optimiser.clip_norm) == (1e-10, 1.0)
+    rates = [learning_rate(optimiser, step, own.steps) for step in (500, 1000, 15500, 20000, 30000)]
+    assert rates == pytest.approx([1.25e-5, 2.5e-5, 1.375e-5, 8.480e-6, 2.5e-6], rel=1e-3)
+    check_settings(
+        TrainSettings(**{one.name: getattr(own, one.name) for one in fields(TrainSettings)})
+    )

@@ -1,6 +1,7 @@
 """Wrong requests: one clear message each, before anything is trained; and faults while training."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sfbench.demos.spec import spec_of
 from sfbench.errors import DatasetError, SpecMismatchError, StoppedError, UsageError
 from sfbench.registry import find_policy
 from sfbench.training.run import train
-from sfbench.training.settings import OptimiserConfig, RolloutConfig
+from sfbench.training.settings import AugmentConfig, OptimiserConfig, RolloutConfig
 from tests.training.demos import IMAGE_PX, episode
 from tests.training.runs import MUON, losses, request
 
@@ -71,8 +72,18 @@ def test_no_dataset(tmp_path: Path) -> None:
         ({"steps": 0}, "steps=0: allowed 1 or more"),
         ({"micro_batch": 3}, "micro_batch=3: allowed what divides"),
         ({"keep": [9]}, "keep=[9]: allowed are steps from 1 to 6"),
+        ({"augment": AugmentConfig(crop_area=0.8)}, "crop_area=0.8: when it acts"),
         ({"precision": "bf8"}, "unknown value of precision 'bf8'. Did you mean 'bf16'?"),
         ({"optimiser": OptimiserConfig(kind="mion")}, "Did you mean 'muon'?"),
+        ({"optimiser": OptimiserConfig(decay_at=[3])}, "needs optimiser.schedule=step or cosine"),
+        (
+            {"optimiser": OptimiserConfig(schedule="cosine", decay_at=[3, 4])},
+            "decay_at=[3, 4]: allowed for cosine is one step, or none",
+        ),
+        (
+            {"optimiser": OptimiserConfig(schedule="cosine", decay_at=[3], warmup_steps=3)},
+            "decay_at=[3]: allowed is a step after optimiser.warmup_steps=3",
+        ),
         ({"optimiser": MUON, "distributed": "fsdp"}, "optimiser.kind=muon needs whole matrices"),
         ({"start": "/nowhere"}, "/nowhere lacks model.safetensors"),
         ({"rollout": RolloutConfig(steps=[2])}, "type suite=NAME"),
@@ -150,12 +161,36 @@ def test_no_room_for_a_checkpoint(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_named(dataset: Path, tmp_path: Path) -> None:
+    """And the training is not thrown away, by following the advice or by removing the folder."""
     out = tmp_path / "run"
-    train(request(dataset, out, steps=2))
+    train(request(dataset, out, steps=2, keep=[1]))
+    metrics = (out / "metrics.jsonl").read_bytes()
     file = out / "checkpoints" / "2" / "training_state" / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(UsageError, match=r"training_state is damaged"):
+    with pytest.raises(UsageError) as found:
+        train(request(dataset, out, keep=[1]))
+    text = str(found.value)
+    assert "2/training_state is damaged" in text
+    assert "Earlier checkpoints keep none, so this run cannot go on. Name another out=" in text
+    assert f"start={out}/checkpoints/2" in text
+    shutil.rmtree(out / "checkpoints" / "2")
+    with pytest.raises(UsageError, match=r"not begun anew over them.*start=\S+/checkpoints/1$"):
+        train(request(dataset, out, keep=[1]))
+    assert (out / "metrics.jsonl").read_bytes() == metrics
+    train(request(dataset, tmp_path / "on", steps=1, start=f"{out}/checkpoints/1"))
+
+
+def test_a_damaged_checkpoint_beside_a_good_one(dataset: Path, tmp_path: Path) -> None:
+    """As a kill leaves them that comes before older states are removed."""
+    out = tmp_path / "run"
+    train(request(dataset, out, steps=2))
+    shutil.copytree(out / "checkpoints" / "2", out / "checkpoints" / "3")
+    (out / "checkpoints" / "3" / "training_state" / "state.json").write_text("{")
+    with pytest.raises(UsageError, match=r"Remove \S+/3 to go on from \S+/2"):
         train(request(dataset, out))
+    shutil.rmtree(out / "checkpoints" / "3")
+    assert train(request(dataset, out, steps=3)).step == 3
+    assert len(losses(out)) == 3
 
 
 @pytest.mark.parametrize(

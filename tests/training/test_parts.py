@@ -1,6 +1,7 @@
 """Augmentation, learning rates, questions: against other ways to compute the same."""
 
 import colorsys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from sfbench.training.settings import (
     LoraConfig,
     OptimiserConfig,
     TrainSettings,
+    fixed_settings,
     passes,
+    recipe_settings,
 )
 from sfbench.training.setup import make_trainable, open_demonstrations
 from sfbench.training.vlm.pictures import Picture
@@ -95,6 +98,21 @@ def test_learning_rates() -> None:
     assert learning_rate(cosine, 10, 110) == 1.0
     assert learning_rate(cosine, 60, 110) == pytest.approx(0.55)
     assert learning_rate(cosine, 110, 110) == pytest.approx(0.1)
+    longer = replace(cosine, decay_at=[110])
+    for steps in (40, 110, 500):
+        assert learning_rate(longer, 5, steps) == 0.5
+        assert learning_rate(longer, 35, steps) == learning_rate(cosine, 35, 110)
+        assert learning_rate(longer, 300, steps) == pytest.approx(0.1)
+
+
+def test_more_steps_are_no_other_training_where_the_rate_does_not_know_them() -> None:
+    kinds = {
+        True: OptimiserConfig(schedule="cosine"),
+        False: OptimiserConfig(schedule="cosine", decay_at=[9]),
+    }
+    for known, optimiser in kinds.items():
+        for described in (fixed_settings, recipe_settings):
+            assert ("steps" in described(TrainSettings(optimiser=optimiser))) is known
 
 
 @pytest.mark.parametrize("policy", ["openvla_oft_micro", "pi0_micro"])
@@ -140,7 +158,8 @@ def scene() -> Picture:
     ):
         image[row : row + 6, column : column + 6] = colour
         seen[row : row + 6, column : column + 6] = index
-    return Picture({"top": image}, {"top": seen}, ("table", "block1", "block2", "cup", "bell"))
+    names = ("table", "block1", "block2", "cup", "bell")
+    return Picture({"top": image}, {"top": seen}, names, "drawn/0")
 
 
 def test_questions_have_right_answers() -> None:

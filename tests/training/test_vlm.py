@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,15 @@ from sfbench_policies.pi0.reader import make_micro_reader as make_pi0_reader
 from sfbench.cli.main import run
 from sfbench.demos.dataset import open_dataset
 from sfbench.errors import RunFolderError, UsageError
+from sfbench.registry import SuiteRecipe, suites
 from sfbench.training.metrics import read_metrics
 from sfbench.training.reporting import Silent
 from sfbench.training.run import train
 from sfbench.training.settings import OptimiserConfig
 from sfbench.training.setup import start_weights
 from sfbench.training.vlm import pretraining
-from sfbench.training.vlm.pictures import Picture
-from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining, stored_scores
+from sfbench.training.vlm.pictures import Picture, render
+from sfbench.training.vlm.pretraining import VlmSettings, VlmTraining, held_out, stored_scores
 from sfbench.training.vlm.questions import ANSWERS, WORDS
 from sfbench.training.vlm.reader import Reader, ReaderRequest
 from tests.training.demos import INSTRUCTIONS
@@ -48,7 +50,39 @@ def picture(seed: int) -> Picture:
         row, column = (int(value) for value in random.integers(0, 4, 2) * 16)
         image[row : row + 16, column : column + 16] = colour
         seen[row : row + 16, column : column + 16] = index
-    return Picture({"top": image}, {"top": seen}, ("table", "cup", "pot", "bell"))
+    names = ("table", "cup", "pot", "bell")
+    return Picture({"top": image}, {"top": seen}, names, f"drawn/{seed}")
+
+
+@pytest.mark.parametrize(("count", "each"), [(200, 8), (1000, 8), (20, 1), (2, 1), (6, 3)])
+def test_whole_episodes_are_held_out(count: int, each: int) -> None:
+    """Moments of an episode are near copies: a picture's neighbours are no test."""
+    pictures = [replace(picture(index), episode=f"task/{index // each}") for index in range(count)]
+    test, train = held_out(pictures, 0)
+    assert not {one.episode for one in test} & {one.episode for one in train}
+    assert len(test) + len(train) == count
+    # A tenth, and no more than what is left of an episode.
+    assert max(count // 10, 1) <= len(test) < max(count // 10, 1) + each
+    again, other = (held_out(pictures, seed)[0] for seed in (0, 1))
+    assert again == test
+    assert count < 20 or other != test
+
+
+def test_one_episode_cannot_be_held_out() -> None:
+    with pytest.raises(UsageError, match=r"all of one episode.*scenes=2 or more"):
+        held_out([replace(picture(index), episode="task/0") for index in range(8)], 0)
+
+
+@pytest.mark.parametrize(("count", "episodes"), [(2, 2), (6, 2), (17, 3)])
+def test_pictures_know_their_episode(count: int, episodes: int) -> None:
+    settings = suites()["robotwin_clean"].config_class()(camera_width=32, camera_height=32)
+    suite = SuiteRecipe("robotwin_clean", settings).build()
+    found = render(suite, ["click_bell"], ["head_camera"], count, lambda _text: None)
+    assert len(found) == count
+    names = [one.episode for one in found]
+    assert len(set(names)) >= episodes
+    assert names[0] == "click_bell/0"
+    assert names == sorted(names, key=lambda name: int(name.split("/")[1]))
 
 
 def reader_request() -> ReaderRequest:

@@ -14,7 +14,10 @@ from sfbench.errors import DatasetError
 
 
 def foreign_spec(info: Mapping[str, Any]) -> DatasetSpec:
-    """Sizes and rate; the layout says nothing about conventions."""
+    """Sizes and rate; the layout says nothing about conventions.
+
+    Cameras count as upright: see `foreign_images` for whoever has to know.
+    """
     features = info["features"]
     state, action = layout.vector_features(features)
     if state is None or action is None:

@@ -3,7 +3,6 @@
 Legend: N frames, V views, R and C rows and columns of the stored grid, W width of a feature.
 """
 
-import fcntl
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sfbench.contracts import stable_hash
 from sfbench.demos.batch import DemoBatch
 from sfbench.demos.dataset import Dataset
 from sfbench.errors import MissingError, UsageError
+from sfbench.sim.cache import locked
 from sfbench.spatial.cache.codec import Codec
 from sfbench.spatial.cache.crops import Geometry, resample_crops
 from sfbench.spatial.cache.key import CacheKey
@@ -129,8 +129,7 @@ def open_or_build(root: Path, request: CacheRequest, report: Report) -> tuple[Fe
     """
     key = request.key()
     root.mkdir(parents=True, exist_ok=True)
-    with (root / f"{key.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(root / f"{key.name}.lock"):
         try:
             return open_cache(root, key), False
         except MissingError:

@@ -61,7 +61,7 @@ def check_room(root: Path, needed: int) -> None:
     if needed > free:
         raise UsageError(
             f"the feature cache needs {sized(needed)}, but {root} has {sized(free)} to "
-            "spare. Set SFBENCH_CACHE to a larger disk, or take cache.dtype=int8, a subset of the "
+            "spare. Set SFBENCH_CACHE to a larger disk, or take align.cache=int8, a subset of the "
             "demonstrations, or no cache"
         )
 

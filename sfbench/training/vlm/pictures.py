@@ -24,11 +24,14 @@ class Picture:
         images: camera to uint8 [H, W, 3], as the suite gives them.
         seen: camera to int32 [H, W], an index into `names`, -1 for none; lies as the image does.
         names: of all that can be seen.
+        episode: which it is a moment of: task and initial state, so that episodes from one state
+            count as one. Pictures of an episode differ little.
     """
 
     images: dict[str, NDArray[np.uint8]]
     seen: dict[str, NDArray[np.int32]]
     names: tuple[str, ...]
+    episode: str
 
 
 def render(
@@ -69,25 +72,28 @@ def _of_task(suite: Suite, task: str, cameras: Sequence[str], count: int) -> lis
         env.close()
         raise UsageError(f"suite '{suite.name}' does not tell what its cameras see (segmentation)")
     states = suite.tasks[task].init_states[Split.TRAIN]
+    # Of a few pictures, too, there are two episodes: one to train on, one for the test.
+    each = min(_EPISODE_PICTURES, max(count // 2, 1))
     found: list[Picture] = []
     try:
         for episode in itertools.count():
             if len(found) == count:
                 break
-            env.reset(episode % states, derive_seed("picture", task, episode))
+            state = episode % states
+            env.reset(state, derive_seed("picture", task, episode))
             expert = env.expert()
             random = np.random.default_rng(derive_seed("moments", task, episode))
-            moments = {0, *random.integers(1, _EPISODE_STEPS, _EPISODE_PICTURES - 1).tolist()}
+            moments = {0, *random.integers(1, _EPISODE_STEPS, each - 1).tolist()}
             for step in range(max(moments) + 1):
                 if step in moments and len(found) < count:
-                    found.append(_taken(env, suite, cameras))
+                    found.append(_taken(env, suite, cameras, f"{task}/{state}"))
                 env.step(expert.act())
     finally:
         env.close()
     return found
 
 
-def _taken(env: PrivilegedEnv, suite: Suite, cameras: Sequence[str]) -> Picture:
+def _taken(env: PrivilegedEnv, suite: Suite, cameras: Sequence[str], episode: str) -> Picture:
     seen = env.segmentation(cameras)
     images = env.observe(cameras).images
     orientations = {name: suite.env_spec.camera(name) for name in cameras}
@@ -101,4 +107,4 @@ def _taken(env: PrivilegedEnv, suite: Suite, cameras: Sequence[str]) -> Picture:
         for name, camera in orientations.items()
         if camera is not None
     }
-    return Picture(turned, labels, env.object_names())
+    return Picture(turned, labels, env.object_names(), episode)

@@ -49,7 +49,7 @@ _SCORES = "scores"
 _RESUME_EVERY = 200
 """Steps between checkpoints."""
 _HELD_OUT = 10
-"""One picture in this many is kept for the test."""
+"""One picture in this many is kept for the test, and with it all others of its episode."""
 _TESTED = 256
 """Questions of the test."""
 _DETAIL = 4
@@ -85,7 +85,7 @@ class VlmSettings:
 
 @dataclass(frozen=True, slots=True)
 class VlmScores:
-    """Of questions about pictures that were not trained on.
+    """Of questions about pictures of episodes that were not trained on.
 
     Attributes:
         places_iou: intersection over union of found and true cells, over all `where` questions.
@@ -120,6 +120,30 @@ def stored_scores(out: Path, card: Mapping[str, Json]) -> VlmScores | None:
     return VlmScores(**scores)
 
 
+def held_out(pictures: Sequence[Picture], seed: int) -> tuple[list[Picture], list[Picture]]:
+    """Pictures for the test, and pictures to train on, in random order; no episode is in both.
+
+    Raises:
+        UsageError: all are of one episode.
+    """
+    order = np.random.default_rng(derive_seed("held out", seed))
+    mixed = [pictures[index] for index in order.permutation(len(pictures))]
+    wanted = max(len(mixed) // _HELD_OUT, 1)
+    episodes: set[str] = set()
+    for picture in mixed:
+        if sum(one.episode in episodes for one in mixed) >= wanted:
+            break
+        episodes.add(picture.episode)
+    test = [one for one in mixed if one.episode in episodes]
+    train = [one for one in mixed if one.episode not in episodes]
+    if not train:
+        raise UsageError(
+            "scenes: the pictures are all of one episode; there have to be two, one of them for "
+            "the test: type scenes=2 or more"
+        )
+    return test, train
+
+
 class Heads(nn.Module):
     """What reads places, points and answers off hidden states; thrown away after pretraining.
 
@@ -147,12 +171,7 @@ class VlmTraining:
     ) -> None:
         self._reader, self._cameras, self._settings = reader, tuple(cameras), settings
         self._device = device
-        order = np.random.default_rng(derive_seed("held out", settings.seed))
-        mixed = [pictures[index] for index in order.permutation(len(pictures))]
-        held_out = max(len(mixed) // _HELD_OUT, 1)
-        if held_out == len(mixed):
-            raise UsageError("scenes: allowed 2 or more pictures, one of them for the test")
-        self._test, self._train = mixed[:held_out], mixed[held_out:]
+        self._test, self._train = held_out(pictures, settings.seed)
         with global_stream("vlm heads", settings.seed):
             self._heads = Heads(reader.width, len(cameras)).to(device)
         reader.module.to(device)

@@ -1,5 +1,6 @@
 """Fine-tuning published weights on LIBERO's demonstrations, at a tiny size."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from sfbench_policies.openvla_oft.trainable import OpenVlaTrainable
 from sfbench.contracts import Observation, Orientation
 from sfbench.errors import UsageError
 from sfbench.training.adapters import choose_parameters
-from sfbench.training.settings import LoraConfig
+from sfbench.training.learning import Learning
+from sfbench.training.processes import Processes
+from sfbench.training.settings import LoraConfig, TrainSettings
 from sfbench.training.trainable import TrainableRequest, TrainingBatch, TrainingRecord
 from tests.policies.openvla_oft import tiny
 from tests.policies.openvla_oft.published import MICRO_BASE, MICRO_OFT, write_published
@@ -32,7 +35,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def request(start: Path | None, random_crop: bool = True) -> TrainableRequest:
+def request(start: Path | None, crop_area: float = 0.9) -> TrainableRequest:
     random = np.random.default_rng(0)
     actions = random.uniform(-1, 1, (FRAMES, 7))
     actions[:, 6] = np.where(np.arange(FRAMES) % 2, 1.0, -1.0)
@@ -44,11 +47,11 @@ def request(start: Path | None, random_crop: bool = True) -> TrainableRequest:
         actions=actions,
         start=None if start is None else str(start),
         seed=3,
-        random_crop=random_crop,
+        crop_area=crop_area,
     )
 
 
-def made(start: Path, **changes: bool) -> OpenVlaTrainable:
+def made(start: Path, **changes: float) -> OpenVlaTrainable:
     """Through the code of `openvla_oft_7b`, at the tiny size."""
     return family._large("openvla_oft_7b", MICRO_OFT, request(start, **changes))
 
@@ -104,15 +107,22 @@ def test_conventions_of_the_published_checkpoints(base: Path, tmp_path: Path) ->
     for command, target in ((1.0, 0.0), (-1.0, 1.0)):
         commands[..., 6] = command
         assert processor.targets(commands)[0, 0, 6] == target
-    without = made(base, random_crop=False)
+    without = made(base, crop_area=1.0)
     without.save(tmp_path / "plain", without.module.state_dict(), record)
     steps = load_bundle(tmp_path / "plain", torch.float32, "cpu").processor.config.image_steps
     assert ImageStep.CENTRE_CROP_90 not in steps
 
 
+@pytest.mark.parametrize("crop_area", [0.8, 0.95])
+def test_only_the_crop_that_it_acts_with(base: Path, crop_area: float) -> None:
+    """Other random crops would show things in another size than they have when it acts."""
+    with pytest.raises(UsageError, match=rf"augment.crop_area={crop_area}: .*allowed 0.9 and 1"):
+        made(base, crop_area=crop_area)
+
+
 def test_training_sees_what_inference_sees(base: Path) -> None:
     """But for the crop, which is random in the one and in the centre in the other."""
-    trainable = made(base, random_crop=False)
+    trainable = made(base, crop_area=1.0)
     random = np.random.default_rng(4)
     images = {
         name: random.integers(0, 256, (1, 40, 40, 3), np.uint8) for name in trainable.needs.cameras
@@ -161,6 +171,25 @@ def test_lora_on_it(base: Path) -> None:
         optimiser.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_adapters_on_rounded_weights_need_mixed_precision(base: Path) -> None:
+    """Told before the first step, which would end in torch's own words."""
+    asked = request(base)
+    asked = replace(asked, config=replace(asked.config, dtype="bfloat16"))
+    settings = TrainSettings(lora=LoraConfig(rank=4))
+    for precision in ("no", "bf16"):
+        trainable = family._large("openvla_oft_7b", MICRO_OFT, asked)
+        processes = Processes("cpu", precision, "ddp")
+        chosen = replace(settings, precision=precision)
+        if precision == "no":
+            with pytest.raises(UsageError, match=r"bfloat16.*type precision=bf16"):
+                Learning.build(trainable, (), chosen, processes)
+            continue
+        made = Learning.build(trainable, (), chosen, processes)
+        with processes.autocast():
+            made.wrapped(batch())["action_l1"].backward()
+        assert all(one.grad is not None for one in made.trained)
 
 
 def test_steps_beyond_an_episode_add_nothing(base: Path) -> None:

@@ -1,0 +1,1 @@
+"""Recipes: config files that set several keys of `sfbench train` at once."""
