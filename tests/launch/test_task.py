@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sfbench.launch.folder import is_held
 from sfbench.rollout.journal import read_journal, read_rows
 from tests.conftest import stable_rows
 from tests.launch.conftest import RunTask, Sweep
@@ -165,12 +166,10 @@ def test_wait_says_when_nothing_comes_any_more(sweep: Sweep, slurm: FakeSlurm) -
 
 
 def test_the_lock_of_a_journal_is_seen(tmp_path: Path) -> None:
-    from sfbench.launch.stages import _is_held
-
     path = tmp_path / "rows.jsonl"
     path.touch()
-    assert not _is_held(path)
+    assert not is_held(path)
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert _is_held(path)
-    assert not _is_held(path)
+        assert is_held(path)
+    assert not is_held(path)

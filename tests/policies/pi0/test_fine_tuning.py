@@ -10,15 +10,22 @@ from sfbench_policies.pi0.checkpoint import base_bundle, published_bundle
 from sfbench_policies.pi0.config import Pi0Config, SmallConfig
 from sfbench_policies.pi0.trainable import Pi0Trainable, make_full, make_micro
 
+from sfbench.cli.main import run
 from sfbench.contracts import EnvSpec
+from sfbench.demos.convert import save
+from sfbench.demos.memory import EpisodeArrays, MemorySource
+from sfbench.demos.source import EpisodeInfo
+from sfbench.demos.spec import spec_of
 from sfbench.errors import UsageError
 from sfbench.training.augmentation import _draw
 from sfbench.training.learning import Learning
+from sfbench.training.metrics import read_metrics
 from sfbench.training.processes import Processes
 from sfbench.training.settings import LoraConfig, TrainSettings
 from sfbench.training.trainable import TrainableRequest, TrainingBatch, TrainingRecord
 
 from .conftest import KNOWN
+from .published import WORDS
 
 FRAMES = 40
 CONFIG = Pi0Config(device="cpu")
@@ -49,7 +56,7 @@ def request(env: EnvSpec, start: Path | None = None, **config: str) -> Trainable
     return TrainableRequest(
         config=SmallConfig() if start is None else Pi0Config(device="cpu", **config),
         env=env,
-        instructions=("put the black bowl on the plate",),
+        instructions=tuple(WORDS),
         states=random.uniform(-1, 1, (FRAMES, 8)),
         actions=random.uniform(-1, 1, (FRAMES, 7)),
         start=None if start is None else str(start),
@@ -64,7 +71,7 @@ def batch(trainable: Pi0Trainable, size: int, side: int) -> TrainingBatch:
     return TrainingBatch(
         images_BVCHW=pixels,
         clean_BVCHW=pixels,
-        instructions=("put the black bowl on the plate",) * size,
+        instructions=tuple(WORDS) * size,
         states_BS=random.uniform(-1, 1, (size, 8)),
         actions_BKA=random.uniform(-1, 1, (size, needs.chunk_steps, 7)),
         valid_BK=torch.ones(size, needs.chunk_steps, dtype=torch.bool),
@@ -129,3 +136,33 @@ def test_adapters_on_rounded_weights_need_mixed_precision(own: Path, libero_env:
         with processes.autocast():
             made.wrapped(batch(trainable, 2, 48))["flow_mse"].backward()
         assert all(one.grad is not None for one in made.trained)
+
+
+def demonstrations(env: EnvSpec, folder: Path) -> Path:
+    """A few frames of noise in LIBERO's conventions."""
+    random, names = np.random.default_rng(0), [camera.name for camera in env.cameras]
+    px = env.cameras[0].height
+    made = EpisodeArrays(
+        info=EpisodeInfo(index=0, task="t", instruction=WORDS[0], length=6),
+        images={name: random.integers(0, 256, (6, px, px, 3), np.uint8) for name in names},
+        state=random.uniform(-1, 1, (6, 8)).astype(np.float32),
+        actions=random.uniform(-1, 1, (6, 7)).astype(np.float32),
+    )
+    save(MemorySource(spec_of("libero_like", env, names), [made]), folder)
+    return folder
+
+
+def test_the_recipe_of_spatial_forcing(own: Path, libero_env: EnvSpec, tmp_path: Path) -> None:
+    """As documented, at the tiny size: it trains, and goes on from its own checkpoint."""
+    demos = demonstrations(libero_env, tmp_path / "demos")
+    short = ["steps=2", "batch_size=2", "optimiser.warmup_steps=1", "loader_workers=0"]
+    small = ["teacher=random", "align.layer=3", "device=cpu", "log_every=1"]
+    words = ["train", "policy=pi0", "recipe=pi0_sf", f"dataset={demos}", *short, *small]
+    assert run([*words, f"start={own}", f"out={tmp_path / 'first'}"]) == 0
+    losses = read_metrics(tmp_path / "first")[-1]["losses"]
+    assert losses.keys() == {"flow_mse", "align/cosine"}
+    written = tmp_path / "first" / "checkpoints" / "2"
+    assert run([*words, f"start={written}", f"out={tmp_path / 'second'}"]) == 0
+    kept = load_bundle(tmp_path / "second" / "checkpoints" / "2", torch.float32, "cpu")
+    assert kept.training["train_step"] == 2
+    assert kept.training["arm"] == "sf"
