@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,6 +47,22 @@ class Trained:
     head: nn.Module
 
 
+class JudgedSet(NamedTuple):
+    """What heads are judged on.
+
+    Attributes:
+        split: its name in rows.
+        dataset: that it is of.
+        probed: tokens and depths.
+        trained_states: of the demonstrations that the checkpoint was trained on.
+    """
+
+    split: str
+    dataset: Dataset
+    probed: Probed
+    trained_states: frozenset[str]
+
+
 def run_probe(request: ProbeRequest, report: Callable[[str], None]) -> list[ProbeRow]:
     """Read tokens, train heads, judge them on held-out scenes; writes `request.out`.
 
@@ -57,7 +74,8 @@ def run_probe(request: ProbeRequest, report: Callable[[str], None]) -> list[Prob
     device = _device(settings.device)
     dataset = open_dataset(request.dataset)
     fitted, judged = _split(dataset, settings)
-    if leaks := dataset.state_ids(judged) & _trained_states(request.start):
+    trained_states = _trained_states(request.start)
+    if leaks := dataset.state_ids(judged) & trained_states:
         report(
             f"LEAK: {len(leaks)} of {len(judged)} judged episodes start where demonstrations of "
             "the checkpoint's training did; collect others: sfbench collect ... first=N"
@@ -80,7 +98,7 @@ def run_probe(request: ProbeRequest, report: Callable[[str], None]) -> list[Prob
     rows = []
     for split, (data, probed) in sets.items():
         for trained in heads:
-            rows += _judge(request, trained, (split, data, probed), device)
+            rows += _judge(request, trained, JudgedSet(split, data, probed, trained_states), device)
     request.out.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(asdict(row)) + "\n" for row in rows)
     write_atomically(request.out / ROWS, text.encode())
@@ -161,15 +179,15 @@ def _predict(trained: Trained, data: Probed, indices: list[int], device: torch.d
 def _judge(
     request: ProbeRequest,
     trained: Trained,
-    where: tuple[str, Dataset, Probed],
+    judged: JudgedSet,
     device: torch.device,
 ) -> list[ProbeRow]:
     """One row a scene."""
-    split, dataset, data = where
+    split, dataset, data, trained_states = judged
     name = request.policy if request.teacher is None else request.teacher.name
     if request.settings.control != "none":
         name = f"{name} ({request.settings.control})"
-    rows, trained_states = [], _trained_states(request.start)
+    rows = []
     for episode in dict.fromkeys(data.episodes):
         indices = [index for index, one in enumerate(data.episodes) if one == episode]
         predicted = _predict(trained, data, indices, device)
