@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import IO
 
 from sfbench.contracts import EpisodeKey, EpisodeRow
 from sfbench.errors import RunFolderError, StoppedError
+
+_LOCK_TRIES = 5
 
 
 class Journal:
@@ -30,7 +33,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab+")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file)
         except OSError as error:
             self._file.close()
             raise RunFolderError(
@@ -86,6 +89,17 @@ class JournalText:
     rows: list[EpisodeRow]
     torn_at: int | None
     good_bytes: int
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Whoever looks whether a journal is in use holds its lock for a moment. Raises OSError."""
+    for _ in range(_LOCK_TRIES - 1):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            time.sleep(0.05)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def read_journal(path: Path) -> JournalText:

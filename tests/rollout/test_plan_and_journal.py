@@ -1,6 +1,8 @@
 """Plans are pure, seeds are stable, journals keep what they hold."""
 
+import fcntl
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -98,6 +100,14 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "a.jsonl")
     first.close()
     Journal(tmp_path / "a.jsonl").close()
+
+
+def test_a_look_at_the_lock_turns_no_writer_away(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with path.open("a") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        threading.Timer(0.08, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        Journal(path).close()
 
 
 @pytest.mark.parametrize("change", [{"steps": None}, {"extra": 1}, {"status": "solved"}])
