@@ -1,6 +1,6 @@
 """What is refused of an own checkpoint folder: another preset's, and settings that it overrules."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,23 @@ def refuse_overruled(config: Any, names: Sequence[str], folder: Path) -> None:  
         )
 
 
-def refuse_preset(fitting: Sequence[str], folder: Path) -> None:
-    """Raises UsageError: the folder's architecture is that of these other policies."""
-    names = " or ".join(f"policy={name}" for name in fitting)
-    raise UsageError(f"checkpoint={folder} holds a network of another size; type {names}")
+def refuse_other_size(
+    found: object, preset: object, known: Mapping[str, object], folder: Path
+) -> None:
+    """Refuse a folder under another policy's name.
+
+    Sizes that are of no policy come from a training with changed ones, and are not refused.
+
+    Args:
+        found: what presets fix, as the folder has it.
+        preset: the same of the policy that was asked for.
+        known: the same of each of the family's policies, by name.
+        folder: that training wrote.
+
+    Raises:
+        UsageError: naming the policies that it is of.
+    """
+    fitting = [f"policy={name}" for name, sizes in known.items() if sizes == found]
+    if fitting and found != preset:
+        names = " or ".join(fitting)
+        raise UsageError(f"checkpoint={folder} holds a network of another size; type {names}")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ..common.own_folder import refuse_overruled, refuse_preset
+from ..common.own_folder import refuse_other_size, refuse_overruled
 from .architecture import ActionPositions, Architecture
 from .bundle import read_architecture
 from .config import OpenVla7bConfig, SmallConfig
@@ -24,16 +24,12 @@ def check_own_folder(
 ) -> None:
     """Refuse a folder under another policy's name, and settings that it brings itself.
 
-    A folder whose sizes are of no preset was trained with changed ones, and is not refused.
-
     Raises:
         MissingError, UsageError: see `load_bundle`; or refused.
     """
     refuse_overruled(config, _BROUGHT, folder)
-    found = _fixed(read_architecture(folder))
-    fitting = [name for name, one in _POLICIES.items() if _fixed(one) == found]
-    if fitting and _fixed(preset) != found:
-        refuse_preset(fitting, folder)
+    known = {name: _fixed(one) for name, one in _POLICIES.items()}
+    refuse_other_size(_fixed(read_architecture(folder)), _fixed(preset), known, folder)
 
 
 def _fixed(architecture: Architecture) -> Architecture:
