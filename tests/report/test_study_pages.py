@@ -13,7 +13,7 @@ PAGES = (
     "docs/study.md",
     *(f"policies/weights/{arm}/README.md" for arm in ("baseline", "sf_vggt_mini")),
 )
-GIVEN = [str(REFERENCE / name) for name in ("arms", "control", "data", "clean", "extra")]
+GIVEN = [str(REFERENCE / name) for name in ("arms", "control", "data", "again", "clean", "extra")]
 
 
 @pytest.mark.parametrize("page", PAGES)
