@@ -10,6 +10,7 @@ from sfbench.rollout.journal import read_rows
 from tests.serving.peers.conftest import Start, port_of
 
 PLAN = ("eval", "suite=toy", "episodes=3", "policy.connect_timeout_s=30")
+ASK_ALWAYS = "policy.open_loop_steps=1"
 
 ALOHA_LIKE = """
 source: a test
@@ -52,7 +53,7 @@ def test_a_server_on_openpi_clients_messages(peer: Start, tmp_path: Path) -> Non
     [
         ("chunks", 1, ("workers=1",)),
         ("whole", 2, ("policy.open_loop_steps=2", "workers=1")),
-        ("batched", 1, ("workers=3", "max_batch=3", "batch_wait_s=0.2")),
+        ("batched", 1, (ASK_ALWAYS, "workers=3", "max_batch=3", "batch_wait_s=0.2")),
     ],
 )
 def test_a_server_on_vla_evals_class(
